@@ -1,0 +1,39 @@
+#pragma once
+/// Reads a configuration file (and what it includes), checks all of it, and gives either plain values or every problem
+/// found. Called on the control thread or from the command line; touches the file system, binds nothing.
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "nsboot_lb/config/config.hpp"
+
+namespace nsboot_lb::config {
+
+enum class Severity { error, warning };
+
+/// One problem. text() is "FILE:LINE:COLUMN: error|warning: what; hint", as a compiler writes it.
+struct Problem {
+    Severity severity = Severity::error;
+    Position position;
+    std::string what;
+    std::string hint;  ///< what to do; may be empty
+    std::string text() const;
+};
+
+struct LoadResult {
+    std::optional<Config> config;    ///< absent if any problem is an error
+    std::vector<Problem> problems;   ///< in the order of the files' lines; warnings too
+    bool ok() const { return config.has_value(); }
+};
+
+/// Loads `file`. Environment references are taken from the process environment.
+LoadResult load(const std::filesystem::path& file);
+/// The same for text in memory, as the file `name`, for tests and fuzzing; `include` is relative to `name`.
+LoadResult load_text(const std::string& text, const std::string& name);
+/// The effective configuration as YAML that loads again to the same values, every default filled in.
+std::string print(const Config& config);
+/// The reference of all keys as Markdown, from the same table that parsing uses (docs/configuration.md is made of it).
+std::string reference_markdown();
+
+}  // namespace nsboot_lb::config
