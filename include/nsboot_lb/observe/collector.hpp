@@ -1,0 +1,26 @@
+#pragma once
+/// Turns what was counted into Prometheus' metric families, with the names of docs/operations.md. Called on the control
+/// thread at each scrape. Holds nothing itself: the sums are made from the workers' blocks at that moment.
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <prometheus/metric_family.h>
+
+#include "nsboot_lb/observe/statistics.hpp"
+
+namespace nsboot_lb::observe {
+
+using MetricFamilies = std::vector<prometheus::MetricFamily>;
+
+/// Everything in `statistics`, after dropping what no snapshot holds any more.
+void collect_statistics(Statistics& statistics, MetricFamilies& into);
+/// The lines that the logs lost.
+void collect_logs(std::uint64_t access_log_lost_lines, std::uint64_t event_log_lost_lines, MetricFamilies& into);
+/// build_info and the standard process_* set, from /proc.
+void collect_process(MetricFamilies& into);
+
+/// The text format that Prometheus scrapes, version 0.0.4.
+std::string to_text(const MetricFamilies& families);
+
+}  // namespace nsboot_lb::observe
