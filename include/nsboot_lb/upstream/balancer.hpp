@@ -1,0 +1,59 @@
+#pragma once
+/// Decides which endpoint of a pool an exchange goes to. A Balancer belongs to one worker (its cursors and tables are
+/// plain fields, pick() is not thread-safe); what all workers share is in the EndpointStates. There is one per worker,
+/// pool and policy, living as long as the worker's view of a snapshot.
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "nsboot_lb/base/cidr.hpp"
+#include "nsboot_lb/config/config.hpp"
+#include "nsboot_lb/upstream/endpoint.hpp"
+#include "nsboot_lb/upstream/pool.hpp"
+
+namespace nsboot_lb::upstream {
+
+struct PickContext {
+    base::IpAddress client;                ///< for ip-hash
+    std::string_view path;                 ///< of the target, with its query, as it came; for uri-hash
+    std::string_view cookie_value;         ///< of the pool's cookie; for cookie-sticky
+    std::span<const std::uint16_t> tried;  ///< endpoints this exchange has tried already
+    TimePoint now;
+};
+
+/// Why there is nothing to pick.
+enum class Refusal : std::uint8_t {
+    no_server,  ///< none is available: 503
+    all_tried,  ///< the exchange has been everywhere: answer with what the last attempt gave
+    full,       ///< max_connections binds on all that are left: wait in the pool's queue
+};
+
+class Balancer {
+  public:
+    virtual ~Balancer() = default;
+    /// The endpoint's index in the pool. Weight, drain, health, ejection, slow start, backup and max_connections hold
+    /// for every policy. Never allocates. Time may not run backwards between calls.
+    virtual std::optional<std::size_t> pick(const PickContext& context) = 0;
+    /// After a pick() that gave nothing.
+    virtual Refusal refusal(const PickContext& context) const = 0;
+    /// The value of a Set-Cookie field to add to the response of `endpoint`, empty if none is needed. Only of
+    /// cookie-sticky; may allocate.
+    virtual std::string set_cookie(const PickContext& context, std::size_t endpoint) const;
+};
+
+/// `seed` differs from worker to worker (its number does), so that they do not march in step. `cookie_key` is what
+/// cookie.key_file holds; empty means a key made of the names.
+std::unique_ptr<Balancer> make_balancer(config::Policy policy, std::shared_ptr<const Pool> pool, std::uint64_t seed,
+                                        std::string_view cookie_key = {});
+
+/// A picked endpoint with a slot of it taken.
+struct Admitted {
+    std::size_t endpoint = 0;
+    InFlight slot;
+};
+
+}  // namespace nsboot_lb::upstream
