@@ -1,0 +1,180 @@
+#include "origin.hpp"
+
+#include <cerrno>
+#include <exception>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "address.hpp"
+
+namespace nsboot_lb::test {
+
+OriginConnection::OriginConnection(Origin& origin, int descriptor, int index)
+    : Wire(descriptor), origin_(origin), index_(index) {}
+
+Message OriginConnection::receive() {
+    Message message = receive_message(Kind::request);
+    origin_.record(index_, message);
+    return message;
+}
+
+Message OriginConnection::receive_head() {
+    Message message = Wire::receive_head(Kind::request);
+    origin_.record(index_, message);
+    return message;
+}
+
+std::string Origin::ok_answer() {
+    return "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+}
+
+Origin::Origin(const std::string& unix_path) : listener_(listen_on(unix_path, 0, 128)), unix_path_(unix_path) {
+    address_ = unix_path.empty() ? "127.0.0.1:" + std::to_string(local_port(listener_)) : "unix:" + unix_path;
+    answer(ok_answer());
+    acceptor_ = std::jthread{[this] { accept_all(); }};
+}
+
+Origin::~Origin() {
+    {
+        const std::lock_guard lock{mutex_};
+        stopping_ = true;
+        for (const auto& line : lines_) line->connection->interrupt();
+    }
+    ::shutdown(listener_, SHUT_RDWR);
+    acceptor_.join();
+    for (const auto& line : lines_) line->thread.join();
+    ::close(listener_);
+    if (!unix_path_.empty()) ::unlink(unix_path_.c_str());
+}
+
+void Origin::script(Script script) {
+    const std::lock_guard lock{mutex_};
+    script_ = std::move(script);
+}
+
+void Origin::answer(std::string bytes) {
+    script([bytes = std::move(bytes)](OriginConnection& connection) {
+        if (connection.receive().complete) connection.send(bytes);
+    });
+}
+
+void Origin::start_over() {
+    answer(ok_answer());
+    std::unique_lock lock{mutex_};
+    for (const auto& line : lines_) {
+        if (line->in_exchange) line->connection->interrupt();
+    }
+    wait_until_idle(lock);
+    requests_.clear();
+    failures_.clear();
+    first_counted_connection_ = static_cast<int>(lines_.size());
+}
+
+void Origin::wait_until_idle(std::unique_lock<std::mutex>& lock) {
+    const auto idle = [&] {
+        for (const auto& line : lines_) {
+            if (line->in_exchange) return false;
+        }
+        return true;
+    };
+    if (!changed_.wait_for(lock, patience, idle)) throw Failure("an origin's script does not end");
+}
+
+std::vector<Message> Origin::requests() const {
+    const std::lock_guard lock{mutex_};
+    return requests_;
+}
+
+Message Origin::await_request(std::size_t index) const {
+    std::unique_lock lock{mutex_};
+    const auto there = [&] { return requests_.size() > index && requests_[index].complete; };
+    if (!changed_.wait_for(lock, patience, there)) {
+        throw Failure("the origin did not receive request " + std::to_string(index) + "; it has " +
+                      std::to_string(requests_.size()));
+    }
+    return requests_[index];
+}
+
+int Origin::connections() const {
+    const std::lock_guard lock{mutex_};
+    return static_cast<int>(lines_.size()) - first_counted_connection_;
+}
+
+std::string Origin::tape(int connection) const {
+    const std::lock_guard lock{mutex_};
+    return lines_.at(static_cast<std::size_t>(connection))->tape;
+}
+
+std::vector<std::string> Origin::failures() const {
+    const std::lock_guard lock{mutex_};
+    return failures_;
+}
+
+void Origin::accept_all() {
+    while (true) {
+        const int descriptor = ::accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
+        const std::lock_guard lock{mutex_};
+        if (descriptor < 0) {
+            if (errno == EINTR || errno == ECONNABORTED) continue;
+            return;
+        }
+        const int yes = 1;
+        ::setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
+        auto line = std::make_unique<Line>();
+        line->connection = std::make_unique<OriginConnection>(*this, descriptor, static_cast<int>(lines_.size()));
+        if (stopping_) line->connection->interrupt();
+        line->connection->set_observer([this, &to = line->tape](std::string_view bytes) {
+            const std::lock_guard tape_lock{mutex_};
+            to += bytes;
+        });
+        line->thread = std::jthread{[this, &started = *line] { serve(started); }};
+        lines_.push_back(std::move(line));
+        changed_.notify_all();
+    }
+}
+
+/// Runs the script of the moment for each exchange until the connection ends.
+void Origin::serve(Line& line) {
+    OriginConnection& connection = *line.connection;
+    while (connection.is_open() && connection.await_readable()) {
+        Script script;
+        {
+            const std::lock_guard lock{mutex_};
+            line.in_exchange = true;
+            script = script_;
+            requests_.emplace_back().connection = connection.index();
+        }
+        std::string failure;
+        try {
+            script(connection);
+        } catch (const std::exception& thrown) {
+            failure = thrown.what();
+            connection.close();
+        }
+        const std::lock_guard lock{mutex_};
+        line.in_exchange = false;
+        if (!failure.empty() && !stopping_) failures_.push_back(failure);
+        changed_.notify_all();
+    }
+    connection.close();
+}
+
+/// Into the record that was opened when this connection's exchange began, or behind it if the script receives more.
+void Origin::record(int connection, const Message& message) {
+    const std::lock_guard lock{mutex_};
+    Message recorded = message;
+    recorded.connection = connection;
+    for (auto& request : requests_) {
+        if (request.connection == connection && request.raw.empty()) {
+            request = std::move(recorded);
+            changed_.notify_all();
+            return;
+        }
+    }
+    requests_.push_back(std::move(recorded));
+    changed_.notify_all();
+}
+
+}  // namespace nsboot_lb::test
