@@ -19,7 +19,7 @@ namespace nsboot_lb::upstream {
 
 struct PickContext {
     base::IpAddress client;                ///< for ip-hash
-    std::string_view path;                 ///< of the target, with its query, as it came; for uri-hash
+    std::string_view path;                 ///< of the target as it came, for uri-hash; a query behind it is left out
     std::string_view cookie_value;         ///< of the pool's cookie; for cookie-sticky
     std::span<const std::uint16_t> tried;  ///< endpoints this exchange has tried already
     TimePoint now;
@@ -38,17 +38,16 @@ class Balancer {
     /// The endpoint's index in the pool. Weight, drain, health, ejection, slow start, backup and max_connections hold
     /// for every policy. Never allocates. Time may not run backwards between calls.
     virtual std::optional<std::size_t> pick(const PickContext& context) = 0;
-    /// After a pick() that gave nothing.
-    virtual Refusal refusal(const PickContext& context) const = 0;
+    /// Why a pick() gave (or would give) nothing.
+    virtual Refusal refusal(const PickContext& context) = 0;
     /// The value of a Set-Cookie field to add to the response of `endpoint`, empty if none is needed. Only of
     /// cookie-sticky; may allocate.
     virtual std::string set_cookie(const PickContext& context, std::size_t endpoint) const;
 };
 
-/// `seed` differs from worker to worker (its number does), so that they do not march in step. `cookie_key` is what
-/// cookie.key_file holds; empty means a key made of the names.
-std::unique_ptr<Balancer> make_balancer(config::Policy policy, std::shared_ptr<const Pool> pool, std::uint64_t seed,
-                                        std::string_view cookie_key = {});
+/// `seed` differs from worker to worker (its number does), so that they do not march in step. Some policies make tables
+/// for the whole pool the first time; call this on the control thread, then hand the Balancer to its worker.
+std::unique_ptr<Balancer> make_balancer(config::Policy policy, std::shared_ptr<const Pool> pool, std::uint64_t seed);
 
 /// A picked endpoint with a slot of it taken.
 struct Admitted {

@@ -13,14 +13,8 @@
 #include <utility>
 
 #include "nsboot_lb/base/cidr.hpp"
+#include "nsboot_lb/observe/statistics.hpp"
 #include "nsboot_lb/upstream/health.hpp"
-
-namespace nsboot_lb::observe {
-template <class T>
-class PerWorker;
-struct ServerCounters;
-struct PoolCounters;
-}  // namespace nsboot_lb::observe
 
 namespace nsboot_lb::upstream {
 
@@ -63,7 +57,7 @@ class EndpointState {
 
     /// A complete response, or a response head of any status but those that failover is configured for. Cheap.
     void report_success(TimePoint now) {
-        if (probe_from_.load(std::memory_order_relaxed) != in_service) end_probe(now);
+        if (probing_.load(std::memory_order_relaxed)) end_probe(now);
     }
     void report_failure(Failure failure, TimePoint now);
     /// Whether the caller's request is the one that probes an ejected server whose time is over.
@@ -95,8 +89,9 @@ class EndpointState {
     static constexpr std::int64_t as_configured = -1;      ///< of weight_override_
 
     void end_probe(TimePoint now);
-    void apply(PassiveHealth::Change change, std::string_view reason, TimePoint now);
-    void changed(TimePoint now);
+    void mirror();  ///< with mutex_ held: passive_ into the atomics
+    void announce(PassiveHealth::Change change, std::string_view reason, TimePoint now);
+    void report(std::string_view what, std::string_view reason) const;
 
     // Constant.
     const std::uint64_t id_;
@@ -113,10 +108,11 @@ class EndpointState {
     std::atomic<std::int64_t> weight_override_{as_configured};
     std::atomic<AdminState> admin_{AdminState::up};
     std::atomic<bool> active_up_{true};
+    std::atomic<bool> probing_{false};
 
-    // Failures only.
+    // Failures and probes only.
     std::mutex mutex_;
-    PassiveHealth passive_;  ///< guarded by mutex_; probe_from_ mirrors it
+    PassiveHealth passive_;  ///< guarded by mutex_; probe_from_ and probing_ mirror it
 };
 
 struct Endpoint {

@@ -27,8 +27,7 @@ enum class Failure : std::uint8_t {
 /// As logs and reasons say it: "connection refused", "timeout" …
 std::string_view to_string(Failure failure);
 
-/// `rise` and `fall` on consecutive results. Until the first result a server counts as up; the first result alone
-/// decides nothing, except that a failure at the very start counts like any other.
+/// `rise` and `fall` on consecutive results. Until the first result a server counts as up.
 class ActiveHealth {
   public:
     ActiveHealth(std::uint32_t rise, std::uint32_t fall, bool up = true);
@@ -65,6 +64,7 @@ class PassiveHealth {
     bool claim_probe(TimePoint now);
 
     bool out() const { return out_; }
+    bool probing() const { return probing_; }
     /// While out: from when on a request may probe.
     TimePoint probe_from() const { return probe_from_; }
     PassivePolicy policy() const { return policy_; }

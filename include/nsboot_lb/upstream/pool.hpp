@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
@@ -15,6 +16,7 @@
 
 #include "nsboot_lb/base/cidr.hpp"
 #include "nsboot_lb/config/config.hpp"
+#include "nsboot_lb/observe/statistics.hpp"
 #include "nsboot_lb/upstream/endpoint.hpp"
 #include "nsboot_lb/upstream/retry.hpp"
 #include "nsboot_lb/upstream/wait_queue.hpp"
@@ -40,7 +42,7 @@ class PoolState {
     const std::string& name() const { return name_; }
     /// Grows whenever an endpoint's availability or weight changed; balancers rebuild their tables on that.
     std::uint64_t generation() const { return generation_.load(std::memory_order_acquire); }
-    void availability_changed(TimePoint now);
+    void next_generation() { generation_.fetch_add(1, std::memory_order_release); }
     void report(const Transition& transition) const;
 
     WaitQueue queue;
@@ -55,40 +57,72 @@ class PoolState {
 /// What names stand for: the last good answer for each host of the configuration that is not a literal address.
 using Addresses = std::map<std::string, std::vector<base::IpAddress>, std::less<>>;
 
+/// What a Pool is built into. `cookie_key` is what cookie.key_file holds; empty without one.
+struct PoolSurroundings {
+    observe::Statistics& statistics;
+    TransitionHandler on_transition;
+    std::string cookie_key;
+};
+
+class SlotTable;
+
 class Pool {
   public:
-    Pool(config::Pool config, std::vector<Endpoint> endpoints, std::shared_ptr<PoolState> state);
+    /// Every endpoint that `previous` has too (same server name and address) keeps its EndpointState. Nothing that is
+    /// shared changes until activate(). A host without an entry in `addresses` has no endpoints.
+    Pool(config::Pool config, const Addresses& addresses, const Pool* previous, const PoolSurroundings& surroundings);
+    ~Pool();
+    Pool(const Pool&) = delete;
+    Pool& operator=(const Pool&) = delete;
+
+    /// Once, on the control thread, when the Snapshot goes live: hands the new policies to the endpoints that stayed
+    /// (what the operator set survives where the server's own keys are unchanged) and begins the slow start of those
+    /// that are new beside a previous Pool.
+    void activate(TimePoint now);
 
     const std::string& name() const { return config_.name; }
     const config::Pool& config() const { return config_; }
     std::span<const Endpoint> endpoints() const { return endpoints_; }
     const Endpoint& endpoint(std::size_t index) const { return endpoints_[index]; }
-    /// The queue, the retry budget and the generation. Shared and thread-safe, hence not const.
+    const std::string& cookie_key() const { return cookie_key_; }
+    /// The queue, the retry budget and the generation: shared and thread-safe, hence not const.
     PoolState& state() const { return *state_; }
-    const std::shared_ptr<PoolState>& shared_state() const { return state_; }
-    /// Null where the builder was given none.
-    std::shared_ptr<observe::PerWorker<observe::PoolCounters>> counters;
+    const std::shared_ptr<observe::PerWorker<observe::PoolCounters>>& counters() const { return counters_; }
 
     /// Whether a new request could be served or could wait: what /readyz asks.
     bool available(TimePoint now) const;
     /// Nothing if that endpoint is not (or no longer) in this Pool.
     std::optional<std::size_t> index_of(const EndpointState& state) const;
+    /// Whether a request that has tried `tried` may go to this endpoint: no better tier is left (see Tier).
+    bool admits(std::size_t index, std::span<const std::uint16_t> tried, TimePoint now) const;
+    /// What ip-hash and uri-hash look up, made on first use.
+    const SlotTable& slot_table() const;
 
   private:
+    struct Takeover {
+        bool fresh = false;    ///< new beside a previous Pool
+        bool touched = false;  ///< stayed, but the server's own keys changed
+    };
+
     config::Pool config_;
     std::vector<Endpoint> endpoints_;
+    std::string cookie_key_;
+    std::vector<Takeover> takeovers_;
     std::shared_ptr<PoolState> state_;
+    std::shared_ptr<observe::PerWorker<observe::PoolCounters>> counters_;
+    mutable std::once_flag slot_table_made_;
+    mutable std::unique_ptr<const SlotTable> slot_table_;
 };
 
-/// Who counts for a server; called once per endpoint. May be empty.
-using ServerCountersSource = std::function<std::shared_ptr<observe::PerWorker<observe::ServerCounters>>(
-    std::string_view pool, std::string_view server)>;
-
-/// Builds the Pool of a configuration. Every endpoint that `previous` has too (same server name and address) keeps its
-/// EndpointState; what the operator set survives if the server's own keys are unchanged. Endpoints that are new beside
-/// a `previous` begin their slow start. A host without an entry in `addresses` has no endpoints.
-std::shared_ptr<Pool> build_pool(const config::Pool& config, const Addresses& addresses, const Pool* previous,
-                                 TimePoint now, const TransitionHandler& on_transition,
-                                 const ServerCountersSource& counters = {});
+/// Which endpoints are asked before which. A request moves on to the next tier only when the better ones are empty or
+/// tried; one whose servers are full waits instead.
+enum class Tier : std::uint8_t {
+    primary,
+    backup,
+    last_resort,  ///< ejected by live traffic alone: better than a 503, so the last server is never out
+    closed,       ///< no new requests
+};
+inline constexpr std::size_t tier_count = 3;
+Tier tier_of(const Endpoint& endpoint, Standing standing);
 
 }  // namespace nsboot_lb::upstream
