@@ -41,13 +41,14 @@ struct AccessRecord {
     std::string_view referer;
 };
 
-/// The words that may stand in {braces} in a template, which are also the keys of the JSON line, in its order: time
-/// client method host uri protocol status bytes_received bytes_sent duration server upstream_duration attempts cache
-/// route request_id tls reason user_agent referer.
+/// The words that may stand in {braces} in a template (other braces stand for themselves), which are also the keys of
+/// the JSON line, in its order: time client method host uri protocol status bytes_received bytes_sent duration server
+/// upstream_duration attempts cache route request_id tls reason user_agent referer.
 std::span<const std::string_view> access_log_placeholders();
 
 class AccessLogFormat;
 class AccessLogWriter;
+class TimeText;
 
 /// Shared by the workers; thread-safe.
 class AccessLog {
@@ -92,9 +93,6 @@ class AccessLogBuffer {
     void flush();
 
   private:
-    /// The text of the second the last line fell into: lines mostly share it.
-    struct TimeText;
-
     const std::shared_ptr<AccessLog> log_;
     std::unique_ptr<TimeText> time_text_;
     std::unique_ptr<char[]> block_;

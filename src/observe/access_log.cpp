@@ -1,0 +1,61 @@
+#include "nsboot_lb/observe/access_log.hpp"
+
+#include <utility>
+
+#include "access_log_format.hpp"
+#include "access_log_writer.hpp"
+#include "log_target.hpp"
+
+namespace nsboot_lb::observe {
+
+std::expected<std::shared_ptr<AccessLog>, std::string> AccessLog::open(const std::string& target,
+                                                                       const std::string& format) {
+    auto parsed = AccessLogFormat::parse(format);
+    if (!parsed) return std::unexpected(parsed.error());
+    auto opened = LogTarget::open(target);
+    if (!opened) return std::unexpected(opened.error());
+    auto writer = std::make_unique<AccessLogWriter>(std::move(*opened), parsed->longest_line_bytes());
+    return std::shared_ptr<AccessLog>(
+        new AccessLog(std::make_unique<AccessLogFormat>(std::move(*parsed)), std::move(writer)));
+}
+
+AccessLog::AccessLog(std::unique_ptr<AccessLogFormat> format, std::unique_ptr<AccessLogWriter> writer)
+    : format_(std::move(format)), writer_(std::move(writer)) {}
+
+AccessLog::~AccessLog() = default;
+
+void AccessLog::reopen() {
+    writer_->reopen();
+}
+
+bool AccessLog::wait_written(std::chrono::milliseconds limit) {
+    return writer_->wait_written(limit);
+}
+
+std::uint64_t AccessLog::lost_lines() const {
+    return writer_->lost_lines();
+}
+
+AccessLogBuffer::AccessLogBuffer(std::shared_ptr<AccessLog> log)
+    : log_(std::move(log)), time_text_(std::make_unique<TimeText>()), block_(log_->writer_->new_block()) {}
+
+AccessLogBuffer::~AccessLogBuffer() {
+    flush();
+}
+
+void AccessLogBuffer::write(const AccessRecord& record) {
+    char* const line = block_.get() + used_bytes_;
+    const char* const end = log_->format_->write(record, *time_text_, line);
+    used_bytes_ += static_cast<std::size_t>(end - line);
+    ++lines_;
+    if (used_bytes_ >= AccessLogWriter::block_bytes) flush();
+}
+
+void AccessLogBuffer::flush() {
+    if (lines_ == 0) return;
+    block_ = log_->writer_->hand_over(std::move(block_), used_bytes_, lines_);
+    used_bytes_ = 0;
+    lines_ = 0;
+}
+
+}  // namespace nsboot_lb::observe

@@ -1,0 +1,170 @@
+#include "access_log_writer.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <system_error>
+#include <unistd.h>
+#include <utility>
+
+#include "nsboot_lb/observe/log.hpp"
+
+namespace nsboot_lb::observe {
+
+namespace {
+
+/// Signals are the control thread's; and SIGPIPE must stay an error of write().
+void block_all_signals() {
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, nullptr);
+}
+
+int make_stop_event() {
+    const int descriptor = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (descriptor < 0) throw std::system_error(errno, std::generic_category(), "eventfd");
+    return descriptor;
+}
+
+}  // namespace
+
+AccessLogWriter::AccessLogWriter(LogTarget target, std::size_t longest_line_bytes)
+    : capacity_bytes_(block_bytes + longest_line_bytes),
+      stop_event_(make_stop_event()),
+      target_(std::move(target)),
+      thread_([this] { run(); }) {}
+
+AccessLogWriter::~AccessLogWriter() {
+    {
+        const std::lock_guard lock(mutex_);
+        stopping_ = true;
+        stop_deadline_ = std::chrono::steady_clock::now() + stop_limit;
+    }
+    work_.notify_one();
+    ::eventfd_write(stop_event_, 1);
+    thread_.join();
+    ::close(stop_event_);
+}
+
+AccessLogWriter::Bytes AccessLogWriter::hand_over(Bytes bytes, std::size_t used_bytes, std::uint64_t lines) {
+    Bytes empty;
+    {
+        const std::lock_guard lock(mutex_);
+        if (queue_.size() >= queue_limit_blocks) {
+            lost_lines_.fetch_add(lines, std::memory_order_relaxed);
+            return bytes;
+        }
+        queue_.push_back({std::move(bytes), used_bytes});
+        if (!spare_.empty()) {
+            empty = std::move(spare_.back());
+            spare_.pop_back();
+        }
+    }
+    work_.notify_one();
+    return empty ? std::move(empty) : new_block();
+}
+
+void AccessLogWriter::reopen() {
+    {
+        const std::lock_guard lock(mutex_);
+        reopen_wanted_ = true;
+    }
+    work_.notify_one();
+}
+
+bool AccessLogWriter::wait_written(std::chrono::milliseconds limit) {
+    std::unique_lock lock(mutex_);
+    return written_.wait_for(lock, limit, [this] { return queue_.empty() && !writing_ && !reopen_wanted_; });
+}
+
+void AccessLogWriter::run() {
+    block_all_signals();
+    std::unique_lock lock(mutex_);
+    while (true) {
+        work_.wait(lock, [this] { return reopen_wanted_ || stopping_ || !queue_.empty(); });
+        if (!reopen_wanted_ && queue_.empty()) return;
+        const bool reopen = std::exchange(reopen_wanted_, false);
+        Block block;
+        if (!queue_.empty()) {
+            block = std::move(queue_.front());
+            queue_.pop_front();
+        }
+        writing_ = true;
+        lock.unlock();
+        if (reopen) reopen_target();
+        write_block({block.bytes.get(), block.used_bytes});
+        lock.lock();
+        writing_ = false;
+        if (block.bytes && spare_.size() < spare_limit_blocks) spare_.push_back(std::move(block.bytes));
+        if (queue_.empty()) written_.notify_all();
+    }
+}
+
+void AccessLogWriter::reopen_target() {
+    if (const auto reopened = target_.reopen(); !reopened) {
+        log::error("access log stays where it was error={}", reopened.error());
+    } else {
+        line_torn_ = false;
+    }
+}
+
+void AccessLogWriter::write_block(std::string_view text) {
+    while (!text.empty()) {
+        // What follows a line that was cut must not look like its end.
+        const bool mend = line_torn_ && line_lost_;
+        const auto written = target_.write_some(mend ? std::string_view("\n") : text);
+        if (!written) {
+            lose(text);
+            return report(written.error());
+        }
+        if (*written == 0) {
+            if (wait_writable()) continue;
+            return lose(text);
+        }
+        report(0);
+        if (mend) {
+            line_torn_ = false;
+        } else {
+            line_torn_ = text[*written - 1] != '\n';
+            text.remove_prefix(*written);
+        }
+        line_lost_ = false;
+    }
+}
+
+bool AccessLogWriter::wait_writable() {
+    std::array<pollfd, 2> events{pollfd{target_.descriptor(), POLLOUT, 0}, pollfd{stop_event_, POLLIN, 0}};
+    while (::poll(events.data(), events.size(), -1) < 0 && errno == EINTR) continue;
+    if (events[0].revents != 0 || events[1].revents == 0) return true;
+
+    std::chrono::steady_clock::time_point deadline;
+    {
+        const std::lock_guard lock(mutex_);
+        deadline = stop_deadline_;
+    }
+    const auto left =
+        std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+    return ::poll(events.data(), 1, static_cast<int>(std::max<std::int64_t>(left.count(), 0))) > 0;
+}
+
+void AccessLogWriter::lose(std::string_view text) {
+    line_lost_ = true;
+    lost_lines_.fetch_add(static_cast<std::uint64_t>(std::ranges::count(text, '\n')), std::memory_order_relaxed);
+}
+
+/// Says so when the trouble begins, changes or ends, not for each block.
+void AccessLogWriter::report(int error) {
+    if (error == last_error_) return;
+    last_error_ = error;
+    if (error != 0) {
+        log::error("access log cannot be written, lines are lost target={} error={}", target_.name(),
+                   std::generic_category().message(error));
+    } else {
+        log::info("access log is written again target={} lost_lines={}", target_.name(), lost_lines());
+    }
+}
+
+}  // namespace nsboot_lb::observe
