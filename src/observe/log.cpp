@@ -57,7 +57,7 @@ class TargetSink final : public spdlog::sinks::base_sink<std::mutex> {
 
 /// Local time would be ambiguous twice a year.
 std::unique_ptr<spdlog::formatter> line_formatter() {
-    return std::make_unique<spdlog::pattern_formatter>("%Y-%m-%dT%H:%M:%S.%eZ %l %v", spdlog::pattern_time_type::utc);
+    return std::make_unique<spdlog::pattern_formatter>("%Y-%m-%dT%H:%M:%S.%eZ %v", spdlog::pattern_time_type::utc);
 }
 
 struct Logger {
@@ -99,6 +99,8 @@ std::atomic<Level> detail::level{Level::info};
 
 void detail::write(Level line_level, fmt::string_view format, fmt::format_args arguments) {
     fmt::memory_buffer message;
+    message.append(to_string(line_level));  // spdlog's own name for warn is another than the configuration's
+    message.push_back(' ');
     fmt::vformat_to(std::back_inserter(message), format, arguments);
     logger().logger.log(to_spdlog(line_level), spdlog::string_view_t(message.data(), message.size()));
 }
