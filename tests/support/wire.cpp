@@ -75,6 +75,19 @@ bool Wire::send(std::string_view bytes) {
     return true;
 }
 
+std::size_t Wire::send_until_stuck(std::string_view bytes, std::chrono::milliseconds quiet) {
+    std::size_t taken = 0;
+    while (taken < bytes.size()) {
+        const auto sent = ::send(descriptor_, bytes.data() + taken, bytes.size() - taken, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (sent >= 0) {
+            taken += static_cast<std::size_t>(sent);
+        } else if (errno != EINTR && (errno != EAGAIN || !wait(POLLOUT, quiet))) {
+            break;
+        }
+    }
+    return taken;
+}
+
 void Wire::dribble(std::string_view bytes, std::size_t piece, std::chrono::milliseconds pause) {
     while (!bytes.empty()) {
         if (!send(bytes.substr(0, piece)) || readable_within(pause)) return;

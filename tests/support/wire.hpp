@@ -46,6 +46,8 @@ class Wire {
 
     /// False if the other side is gone.
     bool send(std::string_view bytes);
+    /// Sends until the other side has taken nothing for `quiet`, and says how much it took before.
+    std::size_t send_until_stuck(std::string_view bytes, std::chrono::milliseconds quiet);
     /// Sends one piece after the other with `pause` between them, and stops as soon as the other side says something.
     void dribble(std::string_view bytes, std::size_t piece, std::chrono::milliseconds pause);
 
