@@ -1,10 +1,8 @@
 #include "nsboot_lb/observe/collector.hpp"
 
-#include <initializer_list>
+#include <limits>
 #include <string_view>
 #include <utility>
-
-#include <prometheus/text_serializer.h>
 
 namespace nsboot_lb::observe {
 
@@ -242,10 +240,6 @@ void collect_logs(std::uint64_t access_log_lost_lines, std::uint64_t event_log_l
                               MetricType::Counter);
     add_value(events, {}, event_log_lost_lines);
     into.push_back(std::move(events));
-}
-
-std::string to_text(const MetricFamilies& families) {
-    return prometheus::TextSerializer().Serialize(families);
 }
 
 }  // namespace nsboot_lb::observe

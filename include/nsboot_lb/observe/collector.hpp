@@ -20,7 +20,7 @@ void collect_logs(std::uint64_t access_log_lost_lines, std::uint64_t event_log_l
 /// build_info and the standard process_* set, from /proc.
 void collect_process(MetricFamilies& into);
 
-/// The text format that Prometheus scrapes, version 0.0.4.
+/// The text format that Prometheus scrapes, version 0.0.4; of counters, gauges and histograms.
 std::string to_text(const MetricFamilies& families);
 
 }  // namespace nsboot_lb::observe
