@@ -1,0 +1,90 @@
+#pragma once
+/// A connection to an endpoint, and how to get one: connect() makes it, a KeepaliveCache keeps it between exchanges. All
+/// of it belongs to one worker.
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "nsboot_lb/config/config.hpp"
+#include "nsboot_lb/http/h1/body.hpp"
+#include "nsboot_lb/net/stream.hpp"
+#include "nsboot_lb/observe/statistics.hpp"
+#include "nsboot_lb/upstream/endpoint.hpp"
+
+namespace nsboot_lb::upstream {
+
+class IdleList;
+
+/// Open to one endpoint; in use by one exchange, or idle in the cache.
+class Connection final : public net::Source::Observer {
+  public:
+    explicit Connection(net::Reactor& reactor) : stream(reactor), idle_deadline_(&idle_too_long, this) {}
+    ~Connection() = default;
+
+    net::Stream stream;
+    http::h1::Input input;
+    net::TimePoint opened{};
+    std::uint64_t requests = 0;  ///< sent over it so far
+
+    /// Whether it has been idle before this exchange, so that the server may have closed it meanwhile.
+    bool reused() const { return requests > 1; }
+
+  private:
+    friend class IdleList;
+    void on_event(net::Source& source) override;
+    static void idle_too_long(void* self);
+    IdleList* list_ = nullptr;  ///< while idle
+    net::Deadline idle_deadline_;
+};
+
+/// The idle connections of one worker to one endpoint, most recently used first. One that the server closes, or sends
+/// anything over, or that has been idle too long, leaves at once.
+class IdleList {
+  public:
+    std::unique_ptr<Connection> take();
+    /// Keeps a connection for at most `idle`, if there is room among `most`; else closes it.
+    void give(std::unique_ptr<Connection> connection, std::size_t most, net::DeadlineList& idle);
+    std::size_t size() const { return connections_.size(); }
+    void clear();
+    /// Counts what comes and goes.
+    void count_in(observe::ServerCounters* counters);
+
+  private:
+    friend class Connection;
+    void drop(Connection& connection);
+    std::vector<std::unique_ptr<Connection>> connections_;
+    observe::ServerCounters* counters_ = nullptr;
+};
+
+/// A worker's idle connections by endpoint. An IdleList stays where it is until no view uses it and retain() leaves it
+/// out.
+class KeepaliveCache {
+  public:
+    IdleList& list(std::uint64_t endpoint_id) { return lists_[endpoint_id]; }
+    /// Closes the connections of endpoints that are not among `endpoint_ids`.
+    void retain(const std::vector<std::uint64_t>& endpoint_ids);
+    void clear() { lists_.clear(); }
+
+  private:
+    std::unordered_map<std::uint64_t, IdleList> lists_;
+};
+
+struct Connected {
+    std::unique_ptr<Connection> connection;  ///< null if it failed
+    Failure failure = Failure::connect_failed;
+    int error = 0;  ///< errno; 0 for a timeout or a cancelled wait
+    bool cancelled = false;
+};
+
+/// Whom to cancel while a connection is being made: the connection in progress is shown there.
+struct Connecting {
+    net::Stream* stream = nullptr;
+};
+
+/// Connects to the endpoint. `progress`, if given, must outlive the task.
+net::Task<Connected> connect(net::Reactor& reactor, const Endpoint& endpoint, net::DeadlineList& limit,
+                             Connecting* progress);
+
+}  // namespace nsboot_lb::upstream

@@ -1,0 +1,76 @@
+#include "nsboot_lb/net/deadline.hpp"
+
+#include <algorithm>
+
+namespace nsboot_lb::net {
+
+namespace {
+/// Deadlines within one step fire together: a thousand idle sessions are one wake-up, not a thousand.
+constexpr std::chrono::milliseconds step{10};
+}  // namespace
+
+void Deadline::arm(DeadlineList& list) {
+    disarm();
+    list_ = &list;
+    at_ = list.all_.now() + list.duration_;
+    previous_ = list.back_;
+    (list.back_ != nullptr ? list.back_->next_ : list.front_) = this;
+    list.back_ = this;
+    if (previous_ == nullptr) list.all_.wake_by(at_);
+}
+
+void Deadline::disarm() {
+    if (list_ != nullptr) list_->unlink(*this);
+}
+
+void DeadlineList::unlink(Deadline& deadline) {
+    (deadline.previous_ != nullptr ? deadline.previous_->next_ : front_) = deadline.next_;
+    (deadline.next_ != nullptr ? deadline.next_->previous_ : back_) = deadline.previous_;
+    deadline.list_ = nullptr;
+    deadline.previous_ = nullptr;
+    deadline.next_ = nullptr;
+}
+
+Deadlines::Deadlines(boost::asio::io_context& loop) : timer_(loop.get_executor()) {}
+
+DeadlineList& Deadlines::list(std::chrono::milliseconds duration) {
+    duration = std::max(duration, std::chrono::milliseconds{1});
+    auto& list = lists_[duration];
+    if (!list) list = std::make_unique<DeadlineList>(*this, duration);
+    return *list;
+}
+
+void Deadlines::stop() {
+    stopped_ = true;
+    timer_.cancel();
+}
+
+// A front that is disarmed leaves the timer as it is: it wakes once for nothing and finds the next front, which costs
+// less than moving the timer with every request.
+void Deadlines::wake_by(TimePoint at) {
+    if (at + step >= wake_at_ || stopped_) return;
+    wake_at_ = at + step;
+    timer_.expires_at(wake_at_);
+    timer_.async_wait([this](const boost::system::error_code& error) {
+        if (!error) sweep();
+    });
+}
+
+void Deadlines::sweep() {
+    now_ = Clock::now();
+    wake_at_ = TimePoint::max();
+    auto earliest = TimePoint::max();
+    for (auto& [duration, list] : lists_) {
+        // What expires may arm and disarm others, so the front is read anew each time. A deadline that is armed again
+        // meanwhile lands behind now_, so the loop ends.
+        while (list->front_ != nullptr && list->front_->at_ <= now_) {
+            auto* front = list->front_;
+            list->unlink(*front);
+            front->expired_(front->owner_);
+        }
+        if (list->front_ != nullptr) earliest = std::min(earliest, list->front_->at_);
+    }
+    if (earliest != TimePoint::max()) wake_by(earliest);
+}
+
+}  // namespace nsboot_lb::net

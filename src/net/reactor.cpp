@@ -1,0 +1,138 @@
+#include "nsboot_lb/net/reactor.hpp"
+
+#include <cassert>
+#include <cerrno>
+#include <system_error>
+#include <utility>
+
+#include <boost/asio/post.hpp>
+
+namespace nsboot_lb::net {
+
+namespace {
+
+/// Rounds of polling before Asio's timers and posted work get their turn.
+constexpr int rounds_per_turn = 16;
+/// A smaller batch than this means that the sockets are quiet: wait in Asio instead of asking again.
+constexpr int busy_batch = 4;
+
+int make_epoll() {
+    const int descriptor = epoll_create1(EPOLL_CLOEXEC);
+    if (descriptor < 0) throw std::system_error(errno, std::generic_category(), "epoll_create1");
+    return descriptor;
+}
+
+}  // namespace
+
+bool Source::add(Reactor& reactor, int descriptor, bool readable, bool writable) {
+    epoll_event event{};
+    event.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
+    event.data.ptr = this;
+    if (epoll_ctl(reactor.epoll_.native_handle(), EPOLL_CTL_ADD, descriptor, &event) != 0) return false;
+    reactor_ = &reactor;
+    descriptor_ = descriptor;
+    readable_ = readable;
+    writable_ = writable;
+    peer_closed_ = false;
+    broken_ = false;
+    return true;
+}
+
+// Closing the descriptor takes it out of the epoll set by itself; only events already fetched have to be forgotten.
+void Source::remove() {
+    if (reactor_ == nullptr) return;
+    assert(!reader_ && !writer_);
+    reactor_->forget(*this);
+    reactor_ = nullptr;
+    observer_ = nullptr;
+    descriptor_ = -1;
+}
+
+void Source::end(std::coroutine_handle<>& waiter, Ready& slot, Ready result) {
+    if (!waiter) return;
+    slot = result;
+    reactor_->resume_later(std::exchange(waiter, {}));
+}
+
+void Source::dispatch(std::uint32_t events) {
+    if ((events & (EPOLLERR | EPOLLHUP)) != 0) broken_ = true;
+    if ((events & (EPOLLRDHUP | EPOLLERR | EPOLLHUP)) != 0) peer_closed_ = true;
+    if ((events & (EPOLLIN | EPOLLRDHUP | EPOLLERR | EPOLLHUP)) != 0) readable_ = true;
+    if ((events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) != 0) writable_ = true;
+    // A coroutine may destroy this source, so nothing of it is touched after the last resume.
+    auto reader = readable_ ? std::exchange(reader_, {}) : std::coroutine_handle<>{};
+    auto writer = writable_ ? std::exchange(writer_, {}) : std::coroutine_handle<>{};
+    auto* reactor = reactor_;
+    if (reader && writer) {
+        reactor->resume_later(writer);
+        writer = {};
+    }
+    if (reader) return reader.resume();
+    if (writer) return writer.resume();
+    if (observer_ != nullptr) observer_->on_event(*this);
+}
+
+Reactor::Reactor(boost::asio::io_context& loop, Deadlines& deadlines)
+    : epoll_(loop.get_executor(), make_epoll()), deadlines_(deadlines) {}
+
+void Reactor::start() {
+    polling_ = true;
+    wait();
+}
+
+void Reactor::stop() {
+    polling_ = false;
+    boost::system::error_code ignored;
+    epoll_.cancel(ignored);
+}
+
+void Reactor::wait() {
+    epoll_.async_wait(boost::asio::posix::descriptor_base::wait_read, [this](const boost::system::error_code& error) {
+        if (error || !polling_) return;
+        poll();
+        if (polling_) wait();
+    });
+}
+
+void Reactor::poll() {
+    for (int round = 0; round < rounds_per_turn && polling_; ++round) {
+        const int count = epoll_wait(epoll_.native_handle(), events_.data(), batch_size, 0);
+        if (count <= 0) return;
+        deadlines_.set_now(Clock::now());
+        event_count_ = static_cast<std::size_t>(count);
+        for (next_event_ = 0; next_event_ < event_count_;) {
+            const auto& event = events_[next_event_++];
+            if (event.data.ptr != nullptr) static_cast<Source*>(event.data.ptr)->dispatch(event.events);
+        }
+        event_count_ = 0;
+        run_resumes();
+        if (count < busy_batch) return;
+    }
+}
+
+void Reactor::forget(Source& source) {
+    for (auto i = next_event_; i < event_count_; ++i) {
+        if (events_[i].data.ptr == &source) events_[i].data.ptr = nullptr;
+    }
+}
+
+void Reactor::resume_later(std::coroutine_handle<> coroutine) {
+    resumes_.push_back(coroutine);
+    if (resume_posted_) return;
+    resume_posted_ = true;
+    boost::asio::post(epoll_.get_executor(), [this] {
+        resume_posted_ = false;
+        deadlines_.set_now(Clock::now());
+        run_resumes();
+    });
+}
+
+void Reactor::run_resumes() {
+    while (!resumes_.empty() && resuming_.empty()) {
+        resuming_.swap(resumes_);
+        for (const auto coroutine : resuming_) coroutine.resume();
+        resuming_.clear();
+    }
+}
+
+}  // namespace nsboot_lb::net

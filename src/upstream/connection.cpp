@@ -1,0 +1,145 @@
+#include "nsboot_lb/upstream/connection.hpp"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+namespace nsboot_lb::upstream {
+
+namespace {
+
+struct SocketAddress {
+    sockaddr_storage storage{};
+    socklen_t size = 0;
+};
+
+SocketAddress socket_address(const Endpoint& endpoint) {
+    SocketAddress result;
+    if (!endpoint.unix_path.empty()) {
+        sockaddr_un address{};
+        address.sun_family = AF_UNIX;
+        endpoint.unix_path.copy(address.sun_path, sizeof address.sun_path - 1);
+        std::memcpy(&result.storage, &address, sizeof address);
+        result.size = sizeof address;
+    } else if (endpoint.address.is_v4()) {
+        sockaddr_in address{};
+        address.sin_family = AF_INET;
+        address.sin_port = htons(endpoint.port);
+        std::memcpy(&address.sin_addr, endpoint.address.bytes.data() + 12, 4);
+        std::memcpy(&result.storage, &address, sizeof address);
+        result.size = sizeof address;
+    } else {
+        sockaddr_in6 address{};
+        address.sin6_family = AF_INET6;
+        address.sin6_port = htons(endpoint.port);
+        std::memcpy(&address.sin6_addr, endpoint.address.bytes.data(), 16);
+        std::memcpy(&result.storage, &address, sizeof address);
+        result.size = sizeof address;
+    }
+    return result;
+}
+
+Connected failed(int error) {
+    const bool refused = error == ECONNREFUSED || error == ENOENT;  // ENOENT: a unix socket that nobody made
+    return {nullptr, refused ? Failure::connect_refused : Failure::connect_failed, error, false};
+}
+
+}  // namespace
+
+void Connection::on_event(net::Source& /*source*/) {
+    if (list_ != nullptr) list_->drop(*this);
+}
+
+void Connection::idle_too_long(void* self) {
+    auto& connection = *static_cast<Connection*>(self);
+    if (connection.list_ != nullptr) connection.list_->drop(connection);
+}
+
+std::unique_ptr<Connection> IdleList::take() {
+    while (!connections_.empty()) {
+        auto connection = std::move(connections_.back());
+        connections_.pop_back();
+        if (counters_ != nullptr) counters_->connections_idle.sub();
+        connection->list_ = nullptr;
+        connection->idle_deadline_.disarm();
+        connection->stream.source().observe(nullptr);
+        // Readable without having been asked: closed, or out of step.
+        if (!connection->stream.source().may_read()) return connection;
+    }
+    return nullptr;
+}
+
+void IdleList::give(std::unique_ptr<Connection> connection, std::size_t most, net::DeadlineList& idle) {
+    if (connections_.size() >= most || connection->stream.source().may_read()) return;
+    connection->list_ = this;
+    connection->idle_deadline_.arm(idle);
+    connection->stream.source().observe(connection.get());
+    connections_.push_back(std::move(connection));
+    if (counters_ != nullptr) counters_->connections_idle.add();
+}
+
+void IdleList::clear() {
+    if (counters_ != nullptr) counters_->connections_idle.sub(static_cast<std::int64_t>(connections_.size()));
+    connections_.clear();
+}
+
+void IdleList::count_in(observe::ServerCounters* counters) {
+    const auto idle = static_cast<std::int64_t>(connections_.size());
+    if (counters_ != nullptr) counters_->connections_idle.sub(idle);
+    counters_ = counters;
+    if (counters_ != nullptr) counters_->connections_idle.add(idle);
+}
+
+void IdleList::drop(Connection& connection) {
+    const auto found = std::ranges::find(connections_, &connection, &std::unique_ptr<Connection>::get);
+    if (found == connections_.end()) return;
+    connections_.erase(found);
+    if (counters_ != nullptr) counters_->connections_idle.sub();
+}
+
+void KeepaliveCache::retain(const std::vector<std::uint64_t>& endpoint_ids) {
+    for (auto& [id, list] : lists_) {
+        if (std::ranges::find(endpoint_ids, id) == endpoint_ids.end()) list.clear();
+    }
+}
+
+net::Task<Connected> connect(net::Reactor& reactor, const Endpoint& endpoint, net::DeadlineList& limit,
+                             Connecting* progress) {
+    const auto address = socket_address(endpoint);
+    const int descriptor = ::socket(address.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (descriptor < 0) co_return failed(errno);
+    if (address.storage.ss_family != AF_UNIX) {
+        const int on = 1;
+        ::setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    }
+    const int started = ::connect(descriptor, reinterpret_cast<const sockaddr*>(&address.storage), address.size);
+    const int error = started == 0 ? 0 : errno;
+
+    auto connection = std::make_unique<Connection>(reactor);
+    if (!connection->stream.open(descriptor, false, started == 0)) co_return failed(errno);
+    if (started != 0) {
+        // EAGAIN is a unix socket whose backlog is full: it does not become writable, so it counts as refused.
+        if (error == EAGAIN) co_return failed(ECONNREFUSED);
+        if (error != EINPROGRESS) co_return failed(error);
+        if (progress != nullptr) progress->stream = &connection->stream;
+        connection->stream.write_deadline().arm(limit);
+        const auto ready = co_await connection->stream.writable();
+        connection->stream.write_deadline().disarm();
+        if (progress != nullptr) progress->stream = nullptr;
+        if (ready == net::Ready::timed_out) co_return Connected{nullptr, Failure::connect_timeout, 0, false};
+        if (ready == net::Ready::cancelled) co_return Connected{nullptr, Failure::connect_failed, 0, true};
+        int outcome = 0;
+        socklen_t size = sizeof outcome;
+        ::getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &outcome, &size);
+        if (outcome != 0) co_return failed(outcome);
+    }
+    connection->opened = reactor.deadlines().now();
+    co_return Connected{std::move(connection)};
+}
+
+}  // namespace nsboot_lb::upstream
