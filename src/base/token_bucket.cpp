@@ -1,0 +1,87 @@
+#include "nsboot_lb/base/token_bucket.hpp"
+
+#include <algorithm>
+
+namespace nsboot_lb::base {
+
+namespace {
+
+__extension__ using Wide = unsigned __int128;
+
+constexpr std::uint64_t nanoseconds_per_second = 1'000'000'000;
+constexpr std::uint64_t grants_per_second = 100;
+/// Of a century: far enough to be never, and sums of it with the time do not overflow.
+constexpr std::uint64_t longest_cost_ns = 100ULL * 365 * 86'400 * nanoseconds_per_second;
+
+BucketRule::TimePoint at(BucketRule::TimePoint::rep since_epoch) {
+    return BucketRule::TimePoint(BucketRule::TimePoint::duration(since_epoch));
+}
+
+}  // namespace
+
+BucketRule::BucketRule(std::uint64_t bytes_per_second, std::uint64_t burst_bytes)
+    : bytes_per_second_(std::max<std::uint64_t>(bytes_per_second, 1)),
+      burst_bytes_(std::max<std::uint64_t>(burst_bytes, 1)),
+      quantum_bytes_(std::clamp<std::uint64_t>(bytes_per_second_ / grants_per_second, 1, burst_bytes_)),
+      capacity_(cost_of(burst_bytes_)) {}
+
+BucketRule::Nanoseconds BucketRule::cost_of(std::uint64_t bytes) const {
+    const Wide cost = (Wide{bytes} * nanoseconds_per_second + bytes_per_second_ - 1) / bytes_per_second_;
+    return Nanoseconds(static_cast<std::int64_t>(std::min<Wide>(cost, longest_cost_ns)));
+}
+
+std::uint64_t BucketRule::least_grant(std::uint64_t wanted_bytes) const {
+    return std::min(wanted_bytes, quantum_bytes_);
+}
+
+BucketRule::Grant BucketRule::take(std::uint64_t wanted_bytes, TimePoint full_at, TimePoint now) const {
+    const auto start = std::max(full_at, now);
+    // Negative when another thread, whose `now` was later, has emptied the bucket.
+    const auto saved = capacity_ - (start - now);
+    if (saved.count() <= 0) return {.bytes = 0, .full_at = full_at};
+    const Wide affordable = Wide(saved.count()) * bytes_per_second_ / nanoseconds_per_second;
+    const auto limit = static_cast<std::uint64_t>(std::min<Wide>(affordable, burst_bytes_));
+    const auto bytes = std::min(wanted_bytes, limit);
+    if (bytes < least_grant(wanted_bytes)) return {.bytes = 0, .full_at = full_at};
+    return {.bytes = bytes, .full_at = start + cost_of(bytes)};
+}
+
+BucketRule::TimePoint BucketRule::ready_at(std::uint64_t wanted_bytes, TimePoint full_at) const {
+    return full_at - capacity_ + cost_of(least_grant(wanted_bytes));
+}
+
+BucketRule::TimePoint BucketRule::give_back(std::uint64_t bytes, TimePoint full_at) const {
+    return full_at - cost_of(bytes);
+}
+
+std::uint64_t usual_burst_bytes(std::uint64_t bytes_per_second) {
+    return std::max<std::uint64_t>(bytes_per_second / 10, 16 * 1024);
+}
+
+std::uint64_t TokenBucket::take(std::uint64_t wanted_bytes, TimePoint now) {
+    const auto grant = rule_.take(wanted_bytes, full_at_, now);
+    full_at_ = grant.full_at;
+    return grant.bytes;
+}
+
+// The word is all that the threads share, so no order with other memory is needed.
+std::uint64_t SharedTokenBucket::take(std::uint64_t wanted_bytes, TimePoint now) {
+    auto seen = full_at_.load(std::memory_order_relaxed);
+    for (;;) {
+        const auto grant = rule_.take(wanted_bytes, at(seen), now);
+        if (grant.bytes == 0) return 0;
+        const auto next = grant.full_at.time_since_epoch().count();
+        if (full_at_.compare_exchange_weak(seen, next, std::memory_order_relaxed)) return grant.bytes;
+    }
+}
+
+SharedTokenBucket::TimePoint SharedTokenBucket::ready_at(std::uint64_t wanted_bytes) const {
+    return rule_.ready_at(wanted_bytes, at(full_at_.load(std::memory_order_relaxed)));
+}
+
+void SharedTokenBucket::give_back(std::uint64_t bytes) {
+    const auto since_epoch = rule_.give_back(bytes, TimePoint{}).time_since_epoch().count();
+    full_at_.fetch_add(since_epoch, std::memory_order_relaxed);
+}
+
+}  // namespace nsboot_lb::base
