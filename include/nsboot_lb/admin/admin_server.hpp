@@ -1,0 +1,37 @@
+#pragma once
+/// The admin listener: metrics, health, status, the dashboard and the REST API over HTTP/1.1, for operators and
+/// Prometheus. Lives on the control thread's io_context and is used from that thread alone; main owns it.
+#include <expected>
+#include <memory>
+#include <string>
+
+#include <boost/asio/io_context.hpp>
+
+#include "nsboot_lb/admin/context.hpp"
+#include "nsboot_lb/config/config.hpp"
+
+namespace nsboot_lb::admin {
+
+class AdminServer {
+  public:
+    /// Binds and serves. The error says what could not be bound or read.
+    static std::expected<std::unique_ptr<AdminServer>, std::string> start(boost::asio::io_context& io,
+                                                                          const config::Admin& config,
+                                                                          AdminContext context);
+    /// Closes the listener and every connection.
+    ~AdminServer();
+    AdminServer(const AdminServer&) = delete;
+    AdminServer& operator=(const AdminServer&) = delete;
+
+    /// A reload's new allow list and token file, where the address stayed. Open connections keep their permission.
+    void set_access(const config::Admin& config);
+    /// The really bound address: "127.0.0.1:8404" or "unix:/path".
+    const std::string& address() const;
+
+  private:
+    class Impl;
+    explicit AdminServer(std::shared_ptr<Impl> impl);
+    const std::shared_ptr<Impl> impl_;  ///< shared with its coroutines, which end soon after stop()
+};
+
+}  // namespace nsboot_lb::admin
