@@ -1,13 +1,12 @@
 #include "nsboot_lb/upstream/connection.hpp"
 
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-
-#include <algorithm>
-#include <cerrno>
-#include <cstring>
 
 namespace nsboot_lb::upstream {
 
@@ -51,8 +50,8 @@ Connected failed(int error) {
 
 }  // namespace
 
-void Connection::on_event(net::Source& /*source*/) {
-    if (list_ != nullptr) list_->drop(*this);
+void Connection::on_event(net::Source& source) {
+    if (list_ != nullptr && source.may_read()) list_->drop(*this);
 }
 
 void Connection::idle_too_long(void* self) {
@@ -75,7 +74,9 @@ std::unique_ptr<Connection> IdleList::take() {
 }
 
 void IdleList::give(std::unique_ptr<Connection> connection, std::size_t most, net::DeadlineList& idle) {
-    if (connections_.size() >= most || connection->stream.source().may_read()) return;
+    if (connections_.size() >= most) return;
+    // A body that came through a pipe, or just filled a read, leaves it open whether more is there.
+    if (connection->stream.source().may_read() && !connection->stream.quiet()) return;
     connection->list_ = this;
     connection->idle_deadline_.arm(idle);
     connection->stream.source().observe(connection.get());

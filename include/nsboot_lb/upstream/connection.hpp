@@ -1,6 +1,6 @@
 #pragma once
-/// A connection to an endpoint, and how to get one: connect() makes it, a KeepaliveCache keeps it between exchanges. All
-/// of it belongs to one worker.
+/// A connection to an endpoint, and how to get one: connect() makes it, a KeepaliveCache keeps it between exchanges.
+/// All of it belongs to one worker.
 #include <chrono>
 #include <cstdint>
 #include <memory>

@@ -71,6 +71,7 @@ class EndpointState {
     /// Replaces the configured weight; nothing goes back to it.
     void override_weight(std::optional<std::uint32_t> weight, TimePoint now);
     void set_passive_policy(PassivePolicy policy, TimePoint now);
+    /// Shows with the next availability change.
     void begin_slow_start(TimePoint now);
 
     // --- What is known, from any thread. ---
@@ -89,6 +90,7 @@ class EndpointState {
     static constexpr std::int64_t as_configured = -1;      ///< of weight_override_
 
     void end_probe(TimePoint now);
+    void come_back(std::string_view reason, TimePoint now);
     void mirror();  ///< with mutex_ held: passive_ into the atomics
     void announce(PassiveHealth::Change change, std::string_view reason, TimePoint now);
     void report(std::string_view what, std::string_view reason) const;

@@ -62,6 +62,8 @@ class PassiveHealth {
     Change failure(TimePoint now);
     /// Whether the caller's request is the one that probes. Only once the ejection is over, and only for one caller.
     bool claim_probe(TimePoint now);
+    /// Somebody who knows better (active checks, the operator) says that it is well.
+    Change readmit();
 
     bool out() const { return out_; }
     bool probing() const { return probing_; }
@@ -70,6 +72,9 @@ class PassiveHealth {
     PassivePolicy policy() const { return policy_; }
 
   private:
+    void note_failure(TimePoint now);
+    void stay_out(TimePoint now);
+
     PassivePolicy policy_;
     std::vector<TimePoint> failures_;  ///< a ring of the last max_fails failures
     std::size_t oldest_ = 0;

@@ -43,6 +43,11 @@ class PoolState {
     /// Grows whenever an endpoint's availability or weight changed; balancers rebuild their tables on that.
     std::uint64_t generation() const { return generation_.load(std::memory_order_acquire); }
     void next_generation() { generation_.fetch_add(1, std::memory_order_release); }
+    /// The same, and who waits is offered what is free now.
+    void availability_changed(TimePoint now) {
+        next_generation();
+        queue.availability_changed(now);
+    }
     void report(const Transition& transition) const;
 
     WaitQueue queue;

@@ -13,11 +13,12 @@
 
 namespace nsboot_lb::upstream {
 
-/// RFC 9110 9.2.2: GET, HEAD, OPTIONS, TRACE, PUT and DELETE. The two that change something are idempotent to HTTP, but
-/// see may_repeat().
+/// RFC 9110 9.2.1: GET, HEAD, OPTIONS and TRACE. Methods are case-sensitive; an unknown one is not safe.
+bool is_safe(std::string_view method);
+/// RFC 9110 9.2.2: the safe ones, PUT and DELETE.
 bool is_idempotent(std::string_view method);
-/// Whether a request may reach a server twice: the safe methods (RFC 9110 9.2.1) only. PUT and DELETE run commands on
-/// the servers behind this daemon, so they are sent again only where the first try provably did not arrive.
+/// Whether a request may reach a server twice: the idempotent methods but DELETE, which runs commands on NSBoot's API
+/// and answers a second time with an error for what the first did.
 bool may_repeat(std::string_view method);
 
 /// How an attempt ended.
@@ -45,7 +46,7 @@ enum class Verdict : std::uint8_t {
     same_server,     ///< on a fresh connection; costs neither an attempt nor the budget (RFC 9112 9.3.1)
     another_server,  ///< ask RetryBudget::take() first
 };
-/// What to do next. A stale idle connection is retried at most once per exchange at the same server.
+/// What to do next. A stale idle connection costs an exchange nothing, once.
 Verdict decide(const Attempted& attempted, const config::Retries& policy);
 
 /// Retries may add at most `budget` (a share) to the requests of the last ten seconds, and ten in any case, so that a
@@ -62,6 +63,10 @@ class RetryBudget {
     std::uint64_t requests(TimePoint now) const;
 
   private:
+    static bool within_window(std::int64_t second, std::int64_t now) {
+        return second >= 0 && second <= now && now - second < window_seconds;
+    }
+
     static constexpr std::size_t bucket_count = window_seconds + 1;
     static constexpr std::size_t shard_count = 16;
     struct Bucket {

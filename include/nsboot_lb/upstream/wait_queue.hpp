@@ -66,7 +66,9 @@ class WaitQueue {
 
   private:
     friend class WaitTicket;
+    std::optional<std::size_t> taken(WaitTicket& ticket);
     void leave(WaitTicket& ticket);
+    void link(WaitTicket& ticket);
     void unlink(WaitTicket& ticket);
     void hand(WaitTicket& ticket, std::size_t endpoint);
     bool serve(WaitTicket& ticket, TimePoint now);

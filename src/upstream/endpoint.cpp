@@ -1,0 +1,200 @@
+#include "nsboot_lb/upstream/endpoint.hpp"
+
+#include "nsboot_lb/upstream/pool.hpp"
+
+namespace nsboot_lb::upstream {
+
+namespace {
+
+std::uint64_t next_id() {
+    static std::atomic<std::uint64_t> last{0};
+    return last.fetch_add(1, std::memory_order_relaxed) + 1;
+}
+
+std::int64_t to_ns(TimePoint time) {
+    return std::chrono::duration_cast<std::chrono::nanoseconds>(time.time_since_epoch()).count();
+}
+
+TimePoint from_ns(std::int64_t ns) {
+    return TimePoint{std::chrono::duration_cast<TimePoint::duration>(std::chrono::nanoseconds{ns})};
+}
+
+std::string_view ending(std::uint32_t count) {
+    return count == 1 ? "" : "s";
+}
+
+}  // namespace
+
+std::string_view to_string(AdminState state) {
+    switch (state) {
+        case AdminState::up: return "up";
+        case AdminState::drain: return "drain";
+        case AdminState::down: return "down";
+    }
+    return "";
+}
+
+std::string_view to_string(Standing standing) {
+    switch (standing) {
+        case Standing::available: return "available";
+        case Standing::probe_due: return "probe_due";
+        case Standing::ejected: return "ejected";
+        case Standing::draining: return "draining";
+        case Standing::unhealthy: return "unhealthy";
+        case Standing::down: return "down";
+    }
+    return "";
+}
+
+EndpointState::EndpointState(std::shared_ptr<PoolState> pool, std::string server, std::string address,
+                             PassivePolicy passive)
+    : id_(next_id()),
+      pool_(std::move(pool)),
+      server_(std::move(server)),
+      address_(std::move(address)),
+      passive_(passive) {}
+
+bool EndpointState::try_begin(std::uint32_t max_connections) {
+    if (max_connections == 0) {
+        in_flight_.fetch_add(1, std::memory_order_relaxed);
+        return true;
+    }
+    auto taken = in_flight_.load(std::memory_order_seq_cst);
+    while (taken < max_connections)
+        if (in_flight_.compare_exchange_weak(taken, taken + 1, std::memory_order_seq_cst)) return true;
+    return false;
+}
+
+void EndpointState::end() {
+    // Sequentially consistent with a waiter that enters the queue and then looks for a slot: one of the two sees the
+    // other.
+    in_flight_.fetch_sub(1, std::memory_order_seq_cst);
+    if (pool_->queue.busy()) pool_->queue.slot_freed(*this);
+}
+
+void EndpointState::end_probe(TimePoint now) {
+    auto change = PassiveHealth::Change::none;
+    {
+        const std::scoped_lock lock(mutex_);
+        change = passive_.success();
+        mirror();
+    }
+    announce(change, "the probing request succeeded", now);
+}
+
+void EndpointState::report_failure(Failure failure, TimePoint now) {
+    auto change = PassiveHealth::Change::none;
+    PassivePolicy policy;
+    {
+        const std::scoped_lock lock(mutex_);
+        change = passive_.failure(now);
+        policy = passive_.policy();
+        mirror();
+    }
+    if (change != PassiveHealth::Change::none) announce(change, failures_text(policy.max_fails, failure), now);
+}
+
+bool EndpointState::claim_probe(TimePoint now) {
+    {
+        const std::scoped_lock lock(mutex_);
+        if (!passive_.claim_probe(now)) return false;
+        mirror();
+    }
+    // Not availability_changed(): the queue, which this may be called from, cannot gain by it.
+    pool_->next_generation();
+    return true;
+}
+
+void EndpointState::set_active_health(bool up, std::string_view reason, TimePoint now) {
+    if (active_up_.exchange(up, std::memory_order_relaxed) == up) return;
+    report(up ? "up" : "down", reason);
+    up ? come_back(reason, now) : pool_->availability_changed(now);
+}
+
+void EndpointState::set_admin_state(AdminState state, TimePoint now) {
+    const auto before = admin_.exchange(state, std::memory_order_relaxed);
+    if (before == state) return;
+    report(to_string(state), "operator");
+    // A server that was only drained is warm: no slow start.
+    if (state == AdminState::up && before == AdminState::down)
+        come_back("operator", now);
+    else
+        pool_->availability_changed(now);
+}
+
+void EndpointState::override_weight(std::optional<std::uint32_t> weight, TimePoint now) {
+    const auto value = weight ? std::int64_t{*weight} : as_configured;
+    if (weight_override_.exchange(value, std::memory_order_relaxed) == value) return;
+    report("weight", weight ? std::to_string(*weight) + ", by the operator" : std::string{"as configured"});
+    pool_->availability_changed(now);
+}
+
+void EndpointState::set_passive_policy(PassivePolicy policy, TimePoint now) {
+    auto change = PassiveHealth::Change::none;
+    {
+        const std::scoped_lock lock(mutex_);
+        change = passive_.set_policy(policy);
+        mirror();
+    }
+    announce(change, "passive health is off", now);
+}
+
+void EndpointState::begin_slow_start(TimePoint now) {
+    slow_start_begin_.store(to_ns(now), std::memory_order_relaxed);
+}
+
+std::optional<std::uint32_t> EndpointState::weight_override() const {
+    const auto value = weight_override_.load(std::memory_order_relaxed);
+    return value == as_configured ? std::nullopt : std::optional{static_cast<std::uint32_t>(value)};
+}
+
+std::optional<TimePoint> EndpointState::ejected_until() const {
+    const auto ns = probe_from_.load(std::memory_order_relaxed);
+    return ns == in_service ? std::nullopt : std::optional{from_ns(ns)};
+}
+
+std::optional<TimePoint> EndpointState::slow_start_begin() const {
+    const auto ns = slow_start_begin_.load(std::memory_order_relaxed);
+    return ns == never ? std::nullopt : std::optional{from_ns(ns)};
+}
+
+void EndpointState::come_back(std::string_view reason, TimePoint now) {
+    auto change = PassiveHealth::Change::none;
+    {
+        const std::scoped_lock lock(mutex_);
+        change = passive_.readmit();
+        mirror();
+    }
+    if (change != PassiveHealth::Change::none) report("readmitted", reason);
+    begin_slow_start(now);
+    pool_->availability_changed(now);
+}
+
+void EndpointState::mirror() {
+    probe_from_.store(passive_.out() ? to_ns(passive_.probe_from()) : in_service, std::memory_order_relaxed);
+    probing_.store(passive_.probing(), std::memory_order_relaxed);
+}
+
+void EndpointState::announce(PassiveHealth::Change change, std::string_view reason, TimePoint now) {
+    if (change == PassiveHealth::Change::none) return;
+    const bool readmitted = change == PassiveHealth::Change::readmitted;
+    report(readmitted ? "readmitted" : "ejected", reason);
+    if (readmitted) begin_slow_start(now);
+    pool_->availability_changed(now);
+}
+
+void EndpointState::report(std::string_view what, std::string_view reason) const {
+    pool_->report({.pool = pool_->name(), .server = server_, .address = address_, .what = what, .reason = reason});
+}
+
+Standing Endpoint::standing(TimePoint now) const {
+    const auto admin = state->admin_state();
+    if (admin == AdminState::down) return Standing::down;
+    if (!state->active_up()) return Standing::unhealthy;
+    if (admin == AdminState::drain || weight() == 0) return Standing::draining;
+    const auto ejected_until = state->ejected_until();
+    if (!ejected_until) return Standing::available;
+    return now >= *ejected_until ? Standing::probe_due : Standing::ejected;
+}
+
+}  // namespace nsboot_lb::upstream

@@ -1,0 +1,97 @@
+#include "nsboot_lb/upstream/health.hpp"
+
+#include <algorithm>
+
+namespace nsboot_lb::upstream {
+
+std::string_view to_string(Failure failure) {
+    switch (failure) {
+        case Failure::connect_refused: return "connection refused";
+        case Failure::connect_timeout: return "connect timeout";
+        case Failure::connect_failed: return "connect failed";
+        case Failure::reset: return "connection reset";
+        case Failure::timeout: return "timeout";
+        case Failure::bad_status: return "bad status";
+        case Failure::bad_body: return "unexpected body";
+        case Failure::protocol: return "protocol error";
+    }
+    return "";
+}
+
+ActiveHealth::ActiveHealth(std::uint32_t rise, std::uint32_t fall, bool up)
+    : rise_(std::max(rise, 1U)), fall_(std::max(fall, 1U)), up_(up) {}
+
+bool ActiveHealth::success() {
+    streak_ = up_ ? 0 : streak_ + 1;
+    if (streak_ < rise_ || up_) return false;
+    streak_ = 0;
+    return up_ = true;
+}
+
+bool ActiveHealth::failure() {
+    streak_ = up_ ? streak_ + 1 : 0;
+    if (streak_ < fall_ || !up_) return false;
+    streak_ = 0;
+    up_ = false;
+    return true;
+}
+
+PassiveHealth::PassiveHealth(PassivePolicy policy) : policy_(policy) {
+    failures_.reserve(policy.max_fails);
+}
+
+PassiveHealth::Change PassiveHealth::set_policy(PassivePolicy policy) {
+    if (policy == policy_) return Change::none;
+    policy_ = policy;
+    failures_.clear();
+    oldest_ = 0;
+    return policy.max_fails == 0 ? readmit() : Change::none;
+}
+
+PassiveHealth::Change PassiveHealth::success() {
+    return probing_ ? readmit() : Change::none;
+}
+
+PassiveHealth::Change PassiveHealth::failure(TimePoint now) {
+    if (policy_.max_fails == 0) return Change::none;
+    if (out_) {
+        if (probing_ || now >= probe_from_) stay_out(now);
+        return Change::none;
+    }
+    note_failure(now);
+    // The oldest of the last max_fails failures tells whether all of them fell within the window.
+    if (failures_.size() < policy_.max_fails || now - failures_[oldest_] > policy_.fail_timeout) return Change::none;
+    failures_.clear();
+    oldest_ = 0;
+    stay_out(now);
+    return Change::ejected;
+}
+
+bool PassiveHealth::claim_probe(TimePoint now) {
+    if (!out_ || now < probe_from_) return false;
+    stay_out(now);
+    return probing_ = true;
+}
+
+PassiveHealth::Change PassiveHealth::readmit() {
+    if (!out_) return Change::none;
+    out_ = probing_ = false;
+    return Change::readmitted;
+}
+
+void PassiveHealth::note_failure(TimePoint now) {
+    if (failures_.size() < policy_.max_fails) {
+        failures_.push_back(now);
+        return;
+    }
+    failures_[oldest_] = now;
+    oldest_ = (oldest_ + 1) % failures_.size();
+}
+
+void PassiveHealth::stay_out(TimePoint now) {
+    out_ = true;
+    probing_ = false;
+    probe_from_ = now + policy_.fail_timeout;
+}
+
+}  // namespace nsboot_lb::upstream
