@@ -1,8 +1,7 @@
 #include "nsboot_lb/base/cidr.hpp"
 
-#include <arpa/inet.h>
-
 #include <algorithm>
+#include <arpa/inet.h>
 #include <charconv>
 #include <cstring>
 
@@ -43,7 +42,9 @@ std::optional<IpAddress> IpAddress::parse(std::string_view text) {
     return std::nullopt;
 }
 
-bool IpAddress::is_v4() const { return std::equal(v4_prefix.begin(), v4_prefix.end(), bytes.begin()); }
+bool IpAddress::is_v4() const {
+    return std::equal(v4_prefix.begin(), v4_prefix.end(), bytes.begin());
+}
 
 std::string IpAddress::text() const {
     std::array<char, INET6_ADDRSTRLEN> text{};
@@ -79,6 +80,10 @@ bool Cidr::contains(const IpAddress& address) const {
     if (std::memcmp(network_.bytes.data(), address.bytes.data(), whole) != 0) return false;
     const unsigned rest = prefix_bits_ % 8;
     return rest == 0 || ((network_.bytes[whole] ^ address.bytes[whole]) >> (8 - rest)) == 0;
+}
+
+bool Cidr::contains(const Cidr& range) const {
+    return prefix_bits_ <= range.prefix_bits_ && contains(range.network_);
 }
 
 std::string Cidr::text() const {

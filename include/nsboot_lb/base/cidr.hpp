@@ -33,6 +33,8 @@ class Cidr {
     /// Nothing for a malformed range. Bits behind the prefix are cleared.
     static std::optional<Cidr> parse(std::string_view text);
     bool contains(const IpAddress& address) const;
+    /// Whether all of the other range is in this one.
+    bool contains(const Cidr& range) const;
     std::string text() const;
     bool operator==(const Cidr&) const = default;
 

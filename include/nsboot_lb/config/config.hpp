@@ -64,6 +64,7 @@ struct Server {
 };
 
 enum class SameSite { none, lax, strict };
+std::string_view to_string(SameSite same_site);
 
 struct Cookie {
     std::string name = "nsboot-session";
@@ -85,6 +86,7 @@ struct StatusRange {
 };
 
 enum class CheckType { http, tcp };
+std::string_view to_string(CheckType type);
 
 struct HealthCheck {
     std::string path = "/health";
@@ -231,9 +233,12 @@ struct Route {
     Position position;
 };
 
+/// 127.0.0.0/8 and ::1.
+std::vector<base::Cidr> loopback_addresses();
+
 struct Admin {
     BindAddress address;
-    std::vector<base::Cidr> allow;
+    std::vector<base::Cidr> allow = loopback_addresses();  ///< empty: nobody
     std::string token_file;
     Position position;
 };
@@ -259,6 +264,7 @@ struct Forwarded {
 };
 
 enum class LogLevel { trace, debug, info, warn, error, off };
+std::string_view to_string(LogLevel level);
 
 struct AccessLog {
     std::string target = "stdout";  ///< "stdout", "stderr" or a file

@@ -27,13 +27,21 @@ struct LoadResult {
     bool ok() const { return config.has_value(); }
 };
 
+struct LoadOptions {
+    /// Whether files that the configuration names are looked at, and `include` followed. Without it load_text() is a
+    /// pure function of its text and of the environment.
+    bool touch_files = true;
+};
+
 /// Loads `file`. Environment references are taken from the process environment.
 LoadResult load(const std::filesystem::path& file);
 /// The same for text in memory, as the file `name`, for tests and fuzzing; `include` is relative to `name`.
-LoadResult load_text(const std::string& text, const std::string& name);
+LoadResult load_text(const std::string& text, const std::string& name, const LoadOptions& options = {});
 /// The effective configuration as YAML that loads again to the same values, every default filled in.
 std::string print(const Config& config);
 /// The reference of all keys as Markdown, from the same table that parsing uses (docs/configuration.md is made of it).
 std::string reference_markdown();
+/// The JSON Schema of a configuration file, from the same table (config/nsboot-lb.schema.json is made of it).
+std::string schema_json();
 
 }  // namespace nsboot_lb::config

@@ -1,0 +1,107 @@
+#include <algorithm>
+#include <array>
+#include <map>
+
+#include "check.hpp"
+#include "coverage.hpp"
+
+namespace nsboot_lb::config {
+
+namespace {
+
+constexpr std::size_t max_routes = 10'000;  ///< coverage compares each with each
+constexpr std::array<std::string_view, 3> actions{"pool", "redirect", "respond"};
+/// Keys that act on the exchange with a server.
+constexpr std::array<std::string_view, 7> pool_keys{
+    "balance", "timeouts", "rewrite", "request_headers", "max_body", "reject_content_type", "bandwidth"};
+
+void check_action(const Node& node, Reader& reader) {
+    std::vector<std::string_view> given;
+    for (const auto action : actions)
+        if (node.find(action) != nullptr) given.push_back(action);
+    if (given.empty()) {
+        reader.problems().error(node.mark, "a route needs one of 'pool', 'redirect' and 'respond'",
+                                "write such as pool: nsboot");
+    } else if (given.size() > 1) {
+        reader.problems().error(node.find(given[1])->mark,
+                                "a route has both '" + std::string(given[0]) + "' and '" + std::string(given[1]) + "'",
+                                "give exactly one");
+    } else if (given[0] != "pool") {
+        for (const auto key : pool_keys)
+            if (const auto* useless = node.find(key))
+                reader.problems().warning(
+                    useless->mark,
+                    "'" + std::string(key) + "' has no effect on a route with '" + std::string(given[0]) + "'",
+                    "remove it");
+    }
+}
+
+void check_reference(const Config& config, const Route& route, const Node& node, Reader& reader) {
+    const auto* at = node.find("pool");
+    if (at == nullptr || !at->is_scalar()) return;
+    std::vector<std::string_view> names;
+    for (const auto& pool : config.pools) names.push_back(pool.name);
+    if (std::ranges::find(names, route.pool) != names.end()) return;
+    std::string known;
+    for (const auto name : names) known += (known.empty() ? "" : ", ") + std::string(name);
+    reader.problems().error(at->mark, "there is no pool '" + route.pool + "'",
+                            did_you_mean(route.pool, names, known.empty() ? "" : "the pools are " + known));
+}
+
+/// A prefix that none of the route's own paths begins with is never there to be stripped.
+void check_rewrite(const Route& route, const Node& node, Reader& reader) {
+    const auto& prefix = route.rewrite.strip_prefix;
+    if (prefix.empty() || route.match.path.empty()) return;
+    const bool possible = std::ranges::any_of(route.match.path, [&](const PathPattern& pattern) {
+        const bool literal = pattern.kind == PathMatch::exact || pattern.kind == PathMatch::prefix;
+        return !literal || pattern.text.starts_with(prefix) ||
+               (pattern.kind == PathMatch::prefix && prefix.starts_with(pattern.text));
+    });
+    if (!possible)
+        reader.problems().warning(part(part(node, "rewrite"), "strip_prefix").mark,
+                                  "strip_prefix: no path of this route begins with '" + prefix + "'",
+                                  "make it agree with the route's match");
+}
+
+void check_reachable(const Config& config, std::size_t index, const Node& routes, Reader& reader) {
+    const auto& node = item(routes, index);
+    if (reader.is_broken(node)) return;
+    for (std::size_t i = 0; i < index; ++i) {
+        const auto& earlier = config.routes[i];
+        const auto& earlier_node = item(routes, i);
+        if (reader.is_broken(earlier_node) || !covers(earlier.match, config.routes[index].match)) continue;
+        const bool everything = earlier_node.find("match") == nullptr;
+        const auto where =
+            reader.problems().file_name(earlier_node.mark.file) + ":" + std::to_string(earlier_node.mark.line);
+        reader.problems().warning(node.mark, "the route '" + config.routes[index].name + "' can never match",
+                                  "the route '" + earlier.name + "' at " + where + " takes " +
+                                      (everything ? "everything" : "all of its requests") + "; put this one first");
+        return;
+    }
+}
+
+}  // namespace
+
+void check_routes(const Config& config, const Node& routes, Reader& reader) {
+    if (config.routes.size() > max_routes) {
+        reader.problems().error(routes.mark, "too many routes", "at most " + std::to_string(max_routes));
+        return;
+    }
+    std::map<std::string_view, Mark> names;
+    for (std::size_t i = 0; i < config.routes.size(); ++i) {
+        const auto& route = config.routes[i];
+        const auto& node = item(routes, i);
+        if (!node.is_map()) continue;
+        check_action(node, reader);
+        check_reference(config, route, node, reader);
+        check_rewrite(route, node, reader);
+        const auto [first, fresh] = names.emplace(route.name, node.mark);
+        if (!fresh)
+            reader.problems().error(part(node, "name").mark, "the route '" + route.name + "' is given twice",
+                                    "the first is at " + reader.problems().file_name(first->second.file) + ":" +
+                                        std::to_string(first->second.line) + "; give another name");
+        check_reachable(config, i, routes, reader);
+    }
+}
+
+}  // namespace nsboot_lb::config

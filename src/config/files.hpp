@@ -1,0 +1,17 @@
+#pragma once
+/// Codecs of paths, which look at the file system while loading: what is to be read must be readable, what is to be
+/// written must be writable. They touch nothing if the Reader forbids it.
+#include <string>
+
+#include "section.hpp"
+
+namespace nsboot_lb::config {
+
+/// A file to read, or "" for none.
+Codec<std::string> input_file(std::string what);
+/// "stdout", "stderr", or a file to append to.
+Codec<std::string> log_target();
+/// Complains if a socket cannot be made at `path`.
+void check_socket_path(const Node& at, const std::string& path, Reader& reader);
+
+}  // namespace nsboot_lb::config
