@@ -215,7 +215,7 @@ TEST_F(ServerTest, closes_after_an_http_1_0_request) {
 
 TEST_F(ServerTest, makes_boot_scripts_that_load_a_kernel) {
     EXPECT_THAT(ask(make(http::verb::get, "/boot/test.ipxe")).body(), HasSubstr("kernel /images/vmlinuz?size=20MB"));
-    const auto script = ask(make(http::verb::get, "/api/boot/config?mac=52:54:00:12:34:56&size=1MiB"));
+    const auto script = ask(make(http::verb::get, "/api/boot/config?mac=52%3A54:00:12:34:56&size=1MiB"));
     EXPECT_TRUE(script.body().starts_with("#!ipxe\n"));
     EXPECT_THAT(script.body(), HasSubstr("52:54:00:12:34:56"));
     EXPECT_THAT(script.body(), HasSubstr("size=1MiB"));

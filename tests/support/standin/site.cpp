@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <charconv>
 #include <utility>
 
 #include <boost/beast/http/verb.hpp>
@@ -37,6 +38,22 @@ Reply json_reply(http::status status, const json::value& value) {
     return reply(status, "application/json", json::serialize(value) + "\n");
 }
 
+// RFC 3986 2.1. A percent sign that begins no such triplet stands for itself.
+std::string percent_decoded(std::string_view text) {
+    std::string decoded;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        unsigned char byte = 0;
+        const char* const digits = text.data() + i + 1;
+        if (text[i] == '%' && text.size() - i > 2 && std::from_chars(digits, digits + 2, byte, 16).ptr == digits + 2) {
+            decoded.push_back(static_cast<char>(byte));
+            i += 2;
+        } else {
+            decoded.push_back(text[i]);
+        }
+    }
+    return decoded;
+}
+
 bool is_read(http::verb method) {
     return method == http::verb::get || method == http::verb::head;
 }
@@ -53,14 +70,14 @@ Target::Target(std::string_view target) : path(target.substr(0, target.find('?')
     if (path.size() < target.size()) query = target.substr(path.size() + 1);
 }
 
-std::optional<std::string_view> Target::parameter(std::string_view name) const {
+std::optional<std::string> Target::parameter(std::string_view name) const {
     std::string_view rest = query;
     while (!rest.empty()) {
         const auto end = std::min(rest.find('&'), rest.size());
         const auto pair = rest.substr(0, end);
         rest.remove_prefix(std::min(end + 1, rest.size()));
         const auto equals = std::min(pair.find('='), pair.size());
-        if (pair.substr(0, equals) == name) return pair.substr(std::min(equals + 1, pair.size()));
+        if (pair.substr(0, equals) == name) return percent_decoded(pair.substr(std::min(equals + 1, pair.size())));
     }
     return std::nullopt;
 }
@@ -129,7 +146,7 @@ Reply Site::answer_upload(const Upload& upload) const {
 
 // A URI that begins with "/" is resolved against that of the script, so that the kernel comes the way the script came.
 Reply Site::boot_script(std::string_view title, const Target& target) const {
-    const auto size = target.parameter("size").value_or(default_kernel_size);
+    const auto size = target.parameter("size").value_or(std::string(default_kernel_size));
     if (!parse_size(size)) return problem(http::status::bad_request, "size is not a size");
     auto made = reply(http::status::ok, "text/plain",
                       fmt::format("#!ipxe\n"
@@ -147,7 +164,7 @@ Reply Site::boot_script(std::string_view title, const Target& target) const {
 }
 
 Reply Site::machine_script(const Target& target) const {
-    const auto mac = target.parameter("mac").value_or("");
+    const std::string mac = target.parameter("mac").value_or("");
     const auto is_mac_character = [](unsigned char c) { return std::isxdigit(c) != 0 || c == ':' || c == '-'; };
     if (mac.empty() || !std::ranges::all_of(mac, is_mac_character)) {
         return problem(http::status::bad_request, "mac is not a MAC address");

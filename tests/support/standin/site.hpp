@@ -30,8 +30,8 @@ struct Target {
     explicit Target(std::string_view target);
     std::string_view path;
     std::string_view query;
-    /// The value of the first such parameter, as it stands there; nothing without it.
-    std::optional<std::string_view> parameter(std::string_view name) const;
+    /// The value of the first such parameter, percent-decoded; nothing without it.
+    std::optional<std::string> parameter(std::string_view name) const;
 };
 
 struct Upload {
