@@ -12,6 +12,10 @@ Client Client::with_small_buffer(std::uint16_t port) {
     return Client{Connected{connect_with_small_buffer(port)}};
 }
 
+Client Client::at(const std::string& host, std::uint16_t port) {
+    return Client{Connected{connect_to(host, port, "")}};
+}
+
 Message Client::exchange(std::string_view request) {
     send(request);
     return receive_message(request.starts_with("HEAD ") ? Kind::response_to_head : Kind::response);

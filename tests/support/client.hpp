@@ -15,6 +15,8 @@ class Client : public Wire {
     /// From `source`, an address in 127.0.0.0/8, if it is not empty.
     explicit Client(std::uint16_t port, const std::string& source = "");
     explicit Client(const std::string& unix_path);
+    /// To another address than 127.0.0.1.
+    static Client at(const std::string& host, std::uint16_t port);
     /// With a receive buffer so small that a sender soon feels that this client does not read.
     static Client with_small_buffer(std::uint16_t port);
 
