@@ -16,7 +16,7 @@ std::string_view trim(std::string_view text) {
     return text.substr(first, text.find_last_not_of(" \t") - first + 1);
 }
 
-std::string_view to_string(config::SameSite same_site) {
+std::string_view attribute(config::SameSite same_site) {
     switch (same_site) {
         case config::SameSite::none: return "None";
         case config::SameSite::lax: return "Lax";
@@ -69,7 +69,7 @@ std::string set_cookie_field(const config::Cookie& cookie, std::string_view valu
     if (cookie.max_age) field += "; Max-Age=" + std::to_string(cookie.max_age->count());
     if (cookie.secure) field += "; Secure";
     if (cookie.http_only) field += "; HttpOnly";
-    return field.append("; SameSite=").append(to_string(cookie.same_site));
+    return field.append("; SameSite=").append(attribute(cookie.same_site));
 }
 
 }  // namespace nsboot_lb::upstream

@@ -19,8 +19,9 @@ TimePoint from_ns(std::int64_t ns) {
     return TimePoint{std::chrono::duration_cast<TimePoint::duration>(std::chrono::nanoseconds{ns})};
 }
 
-std::string_view ending(std::uint32_t count) {
-    return count == 1 ? "" : "s";
+std::string failures_text(std::uint32_t count, Failure last) {
+    auto text = std::to_string(count) + (count == 1 ? " failure: " : " failures, last: ");
+    return text.append(to_string(last));
 }
 
 }  // namespace
