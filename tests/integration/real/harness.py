@@ -245,10 +245,10 @@ def main():
     """Runs the tests of the calling script, and leaves their count where tests/run looks for it."""
     program = unittest.main(module="__main__", verbosity=2, exit=False)
     result = program.result
-    failed = len(result.failures) + len(result.errors) + len(result.unexpectedSuccesses)
+    failed = [str(test) for test, _ in result.failures + result.errors]
     report = os.environ.get("NSBOOT_LB_REPORTS")
     if report:
         name = pathlib.Path(sys.argv[0]).stem
-        counts = {"name": f"real_{name}", "tests": max(result.testsRun, failed), "failures": failed}
+        counts = {"tests": max(result.testsRun, len(failed)), "failed_cases": failed}
         (pathlib.Path(report) / f"real_{name}.json").write_text(json.dumps(counts))
     sys.exit(0 if result.wasSuccessful() and result.testsRun else 1)
