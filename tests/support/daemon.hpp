@@ -67,6 +67,7 @@ class Daemon {
     std::string await_output(std::string_view text, std::size_t from = 0) const {
         return process_->await_line(Output::standard, text, from);
     }
+    std::string output() const { return process_->output(Output::standard); }
     std::size_t output_position() const { return process_->position(Output::standard); }
     std::size_t resident_bytes() const;
     std::size_t open_descriptors() const;

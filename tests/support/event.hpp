@@ -1,6 +1,7 @@
 #pragma once
 /// Something that happens once and that another thread waits for, with a value to hand over. A copyable handle: copies
 /// share the event, so a script on an origin's thread may outlive the test that wrote it. Any thread may call it.
+#include <chrono>
 #include <condition_variable>
 #include <memory>
 #include <mutex>
@@ -28,9 +29,10 @@ class Event {
         }
         return *state_->value;
     }
-    bool happened() const {
-        const std::lock_guard lock{state_->mutex};
-        return state_->value.has_value();
+    /// Whether it happens within `time`.
+    bool happens_within(std::chrono::milliseconds time) const {
+        std::unique_lock lock{state_->mutex};
+        return state_->changed.wait_for(lock, time, [&] { return state_->value.has_value(); });
     }
 
   private:

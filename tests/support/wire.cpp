@@ -119,6 +119,15 @@ bool Wire::fill() {
     }
 }
 
+std::size_t Wire::sip(std::size_t count) {
+    std::string taken(count, '\0');
+    const auto got = ::recv(descriptor_, taken.data(), taken.size(), MSG_DONTWAIT);
+    if (got > 0) return static_cast<std::size_t>(got);
+    if (got == 0) end_ = End::closed;
+    if (got < 0 && errno != EAGAIN && errno != EINTR) end_ = End::reset;
+    return 0;
+}
+
 bool Wire::readable_within(std::chrono::milliseconds time) {
     return !pending_.empty() || end_ != End::open || wait(POLLIN, time);
 }

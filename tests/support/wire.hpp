@@ -59,6 +59,9 @@ class Wire {
     /// Everything up to and including `mark`; throws Failure if the stream ends before it.
     std::string receive_until(std::string_view mark);
     std::string receive_exactly(std::size_t count);
+    /// Takes that much from the kernel's buffer and no more, so that a slow reader is slow to its sender too. Less
+    /// where less is there, nothing at the end.
+    std::size_t sip(std::size_t count);
     /// What is there, at least one byte; "" at the end.
     std::string receive_some();
     /// Whether a byte or the end arrives within `time`.
