@@ -25,7 +25,7 @@ enum class ChangeResult : std::uint8_t { changed, no_such_pool, no_such_server }
 
 struct ReloadResult {
     bool successful = false;
-    std::vector<std::string> problems;  ///< errors and warnings, each as "FILE:LINE:COLUMN: error: what; hint"
+    std::vector<std::string> problems{};  ///< errors and warnings, each as "FILE:LINE:COLUMN: error: what; hint"
 };
 
 struct AdminContext {

@@ -12,14 +12,14 @@ namespace nsboot_lb::admin {
 
 /// One endpoint: a name that resolves to several addresses is as many of these under one name.
 struct ServerStatus {
-    std::string pool;
-    std::string name;
-    std::string address;    ///< "10.0.0.1:80"
+    std::string pool{};
+    std::string name{};
+    std::string address{};  ///< "10.0.0.1:80"
     bool up = true;         ///< gets new requests, or would if it were not draining
     bool draining = false;  ///< no new requests by the operator's word or weight 0
     bool backup = false;
-    std::string standing;  ///< "available", "ejected", "unhealthy" …
-    std::string reason;    ///< why it is not up: "timeout after 1s"; empty if it is
+    std::string standing{};  ///< "available", "ejected", "unhealthy" …
+    std::string reason{};    ///< why it is not up: "timeout after 1s"; empty if it is
     std::uint32_t weight = 1;
     std::uint32_t in_flight = 0;  ///< exchanges and tunnels that have not ended: what a drain waits for
     std::int64_t connections_idle = 0;
@@ -28,18 +28,18 @@ struct ServerStatus {
 };
 
 struct PoolStatus {
-    std::string name;
-    std::string balance;     ///< "least-conn" …
+    std::string name{};
+    std::string balance{};   ///< "least-conn" …
     bool available = false;  ///< a new request would be served or could wait
     std::uint64_t queue_length = 0;
     std::int64_t tunnels = 0;
     std::uint64_t retries = 0;
-    std::vector<ServerStatus> servers;
+    std::vector<ServerStatus> servers{};
 };
 
 struct ListenerStatus {
-    std::string name;
-    std::string address;  ///< really bound: the kernel's port where the configuration says 0
+    std::string name{};
+    std::string address{};  ///< really bound: the kernel's port where the configuration says 0
     std::int64_t connections = 0;
     std::uint64_t connections_total = 0;
     std::uint64_t received_bytes = 0;
@@ -57,16 +57,16 @@ struct Totals {
 Totals totals_of(const observe::Statistics& statistics);
 
 struct Status {
-    std::string version;
-    std::chrono::system_clock::time_point started;
+    std::string version{};
+    std::chrono::system_clock::time_point started{};
     unsigned workers = 0;
     bool draining = false;
-    std::string config_file;
-    std::chrono::system_clock::time_point last_reload;  ///< of the configuration in force
-    bool last_reload_successful = true;                 ///< false: the file was changed and refused since
-    Totals totals;
-    std::vector<ListenerStatus> listeners;
-    std::vector<PoolStatus> pools;
+    std::string config_file{};
+    std::chrono::system_clock::time_point last_reload{};  ///< of the configuration in force
+    bool last_reload_successful = true;                   ///< false: the file was changed and refused since
+    Totals totals{};
+    std::vector<ListenerStatus> listeners{};
+    std::vector<PoolStatus> pools{};
 };
 
 }  // namespace nsboot_lb::admin

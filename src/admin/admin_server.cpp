@@ -1,0 +1,143 @@
+#include "nsboot_lb/admin/admin_server.hpp"
+
+#include <chrono>
+#include <exception>
+#include <set>
+#include <utility>
+#include <vector>
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include "acceptor.hpp"
+#include "api.hpp"
+#include "bearer.hpp"
+#include "nsboot_lb/observe/log.hpp"
+#include "session.hpp"
+
+namespace nsboot_lb::admin {
+
+namespace asio = boost::asio;
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr std::size_t connection_limit = 64;
+/// After an accept that failed for want of descriptors, which would fail again at once.
+constexpr auto accept_pause = 100ms;
+
+/// A coroutine of ours ends by returning; an exception is a fault to hear of.
+void report_exception(std::exception_ptr exception) {
+    if (!exception) return;
+    try {
+        std::rethrow_exception(std::move(exception));
+    } catch (const std::exception& failure) {
+        observe::log::error("admin connection ended badly error={}", failure.what());
+    }
+}
+
+}  // namespace
+
+class AdminServer::Impl {
+  public:
+    Impl(asio::io_context& io, Acceptor acceptor, const config::Admin& config, AdminContext context)
+        : io_(io), acceptor_(std::move(acceptor)), allow_(config.allow), api_(std::move(context), config.token_file) {}
+
+    /// Each coroutine holds the Impl that it works on.
+    static void run(const std::shared_ptr<Impl>& self) {
+        asio::co_spawn(self->io_, accept_connections(self), report_exception);
+    }
+    void stop() {
+        stopping_ = true;
+        acceptor_.close();
+        for (Session* const session : sessions_) session->close();
+    }
+    void set_access(const config::Admin& config) {
+        allow_ = config.allow;
+        api_.set_token_file(config.token_file);
+    }
+    const std::string& address() const { return acceptor_.address(); }
+
+  private:
+    static asio::awaitable<void> accept_connections(std::shared_ptr<Impl> self) {
+        asio::steady_timer pause(self->io_);
+        while (!self->stopping_) {
+            Socket socket(self->io_);
+            const auto error = co_await self->acceptor_.accept(socket);
+            if (self->stopping_) co_return;
+            if (error) {
+                pause.expires_after(accept_pause);
+                co_await pause.async_wait(asio::as_tuple(asio::use_awaitable));
+            } else if (self->sessions_.size() < connection_limit) {
+                asio::co_spawn(self->io_, serve(self, std::move(socket)), report_exception);
+            }
+        }
+    }
+
+    static asio::awaitable<void> serve(std::shared_ptr<Impl> self, Socket socket) {
+        const bool allowed = self->allows(socket);
+        Session session(std::move(socket), self->api_, allowed);
+        const Registration registration(*self, session);
+        co_await session.run();
+    }
+
+    /// Whoever may open a unix socket is allowed: its file's permissions are its allow list.
+    bool allows(const Socket& socket) const {
+        if (acceptor_.address().starts_with("unix:")) return true;
+        const auto peer = peer_address(socket);
+        return peer && base::any_contains(allow_, *peer);
+    }
+
+    /// Keeps a session where stop() finds it, for as long as its coroutine lasts.
+    class Registration {
+      public:
+        Registration(Impl& impl, Session& session) : impl_(impl), session_(session) {
+            impl_.sessions_.insert(&session_);
+        }
+        ~Registration() { impl_.sessions_.erase(&session_); }
+        Registration(const Registration&) = delete;
+        Registration& operator=(const Registration&) = delete;
+
+      private:
+        Impl& impl_;
+        Session& session_;
+    };
+
+    asio::io_context& io_;
+    Acceptor acceptor_;
+    std::vector<base::Cidr> allow_;
+    Api api_;
+    std::set<Session*> sessions_;
+    bool stopping_ = false;
+};
+
+std::expected<std::unique_ptr<AdminServer>, std::string> AdminServer::start(asio::io_context& io,
+                                                                            const config::Admin& config,
+                                                                            AdminContext context) {
+    if (!config.token_file.empty()) {
+        if (const auto token = read_token(config.token_file); !token) return std::unexpected(token.error());
+    }
+    auto acceptor = Acceptor::bind(io, config.address);
+    if (!acceptor) return std::unexpected(acceptor.error());
+    auto impl = std::make_shared<Impl>(io, std::move(*acceptor), config, std::move(context));
+    Impl::run(impl);
+    return std::unique_ptr<AdminServer>(new AdminServer(std::move(impl)));
+}
+
+AdminServer::AdminServer(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+AdminServer::~AdminServer() {
+    impl_->stop();
+}
+
+void AdminServer::set_access(const config::Admin& config) {
+    impl_->set_access(config);
+}
+
+const std::string& AdminServer::address() const {
+    return impl_->address();
+}
+
+}  // namespace nsboot_lb::admin
