@@ -10,30 +10,19 @@ namespace nsboot_lb::config {
 namespace {
 
 constexpr std::size_t max_routes = 10'000;  ///< coverage compares each with each
-constexpr std::array<std::string_view, 3> actions{"pool", "redirect", "respond"};
 /// Keys that act on the exchange with a server.
 constexpr std::array<std::string_view, 7> pool_keys{
     "balance", "timeouts", "rewrite", "request_headers", "max_body", "reject_content_type", "bandwidth"};
 
-void check_action(const Node& node, Reader& reader) {
-    std::vector<std::string_view> given;
-    for (const auto action : actions)
-        if (node.find(action) != nullptr) given.push_back(action);
-    if (given.empty()) {
-        reader.problems().error(node.mark, "a route needs one of 'pool', 'redirect' and 'respond'",
-                                "write such as pool: nsboot");
-    } else if (given.size() > 1) {
-        reader.problems().error(node.find(given[1])->mark,
-                                "a route has both '" + std::string(given[0]) + "' and '" + std::string(given[1]) + "'",
-                                "give exactly one");
-    } else if (given[0] != "pool") {
-        for (const auto key : pool_keys)
-            if (const auto* useless = node.find(key))
-                reader.problems().warning(
-                    useless->mark,
-                    "'" + std::string(key) + "' has no effect on a route with '" + std::string(given[0]) + "'",
-                    "remove it");
-    }
+void check_effect(const Node& node, Reader& reader) {
+    if (node.find("pool") != nullptr) return;
+    const auto* action = node.find("redirect") != nullptr ? "redirect" : "respond";
+    if (node.find(action) == nullptr) return;
+    for (const auto key : pool_keys)
+        if (const auto* useless = node.find(key))
+            reader.problems().warning(useless->mark,
+                                      "'" + std::string(key) + "' has no effect on a route with '" + action + "'",
+                                      "remove it");
 }
 
 void check_reference(const Config& config, const Route& route, const Node& node, Reader& reader) {
@@ -92,7 +81,7 @@ void check_routes(const Config& config, const Node& routes, Reader& reader) {
         const auto& route = config.routes[i];
         const auto& node = item(routes, i);
         if (!node.is_map()) continue;
-        check_action(node, reader);
+        check_effect(node, reader);
         check_reference(config, route, node, reader);
         check_rewrite(route, node, reader);
         const auto [first, fresh] = names.emplace(route.name, node.mark);

@@ -162,7 +162,7 @@ const SectionOf<HealthCheck>& health_check_section() {
         {
             key("path", &HealthCheck::path,
                 text("a request target",
-                     [](std::string_view target) { return check_path(target.substr(0, target.find('?'))); }),
+                     [](std::string_view target) { return check_sent_path(target.substr(0, target.find('?'))); }),
                 "What to ask for."),
             key("type", &HealthCheck::type, choice<CheckType>({CheckType::http, CheckType::tcp}),
                 "`http`: a request and its answer; `tcp`: that a connection is accepted."),
@@ -307,20 +307,17 @@ const SectionOf<Pool>& pool_section() {
 }
 
 const SectionOf<HeaderCondition>& header_condition_section() {
-    static const auto section = make_section<HeaderCondition>(
-        {"header_condition", "a header condition", "routes[].match.header.NAME",
-         "What a header field must be, where it is not an exact value. One of the two."},
-        {
-            key("regex", &HeaderCondition::regex, optional_of(text("a regular expression", check_regex)),
-                "The value matches this (RE2) in full."),
-            key("present", &HeaderCondition::present, optional_of(boolean()),
-                "true: the field is there, whatever its value; false: it is not."),
-        },
-        [](const Node& node, HeaderCondition& condition, Reader& reader) {
-            if (condition.regex.has_value() == condition.present.has_value())
-                reader.problems().error(node.mark, "a header condition needs exactly one of 'regex' and 'present'",
-                                        "write such as {regex: \"^a\"} or {present: true}");
-        });
+    static const auto section =
+        make_section<HeaderCondition>(
+            {"header_condition", "a header condition", "routes[].match.header.NAME",
+             "What a header field must be, where it is not an exact value."},
+            {
+                key("regex", &HeaderCondition::regex, optional_of(text("a regular expression", check_regex)),
+                    "The value matches this (RE2) in full."),
+                key("present", &HeaderCondition::present, optional_of(boolean()),
+                    "true: the field is there, whatever its value; false: it is not."),
+            })
+            .with_exactly_one_of({"regex", "present"});
     return section;
 }
 
@@ -376,9 +373,11 @@ const SectionOf<Match>& match_section() {
             path_key("path", PathMatch::exact, "The whole path."),
             path_key("path_prefix", PathMatch::prefix,
                      "The path's beginning, in whole segments: /ws takes /ws and /ws/x, not /wsx."),
-            path_key("path_glob", PathMatch::glob,
-                     "The whole path, where `*` stands for anything, such as /boot/*.ipxe."),
-            path_key("path_regex", PathMatch::regex, "A regular expression (RE2) that the path matches."),
+            path_key(
+                "path_glob", PathMatch::glob,
+                "The whole path, where `*` stands for anything but /, and `**` for anything, such as /boot/*.ipxe."),
+            path_key("path_regex", PathMatch::regex,
+                     "A regular expression (RE2) for the whole path; write .* at an end that does not matter."),
             key("method", &Match::method, omit_empty(list_of(text("a method", check_method), 1)), "The method."),
             key("header", &Match::header, header_matches(header_condition_section()),
                 "Header fields: an exact value, `{regex: ...}`, or `{present: true}`."),
@@ -472,9 +471,9 @@ const SectionOf<Rewrite>& rewrite_section() {
     static const auto section = make_section<Rewrite>(
         {"rewrite", "rewrite", "routes[].rewrite", "Changes the path that the server is asked for."},
         {
-            key("strip_prefix", &Rewrite::strip_prefix, omit_empty(text_or_empty("a path", check_path)),
+            key("strip_prefix", &Rewrite::strip_prefix, omit_empty(text_or_empty("a path", check_sent_path)),
                 "Taken away from the path's beginning, where it is there."),
-            key("add_prefix", &Rewrite::add_prefix, omit_empty(text_or_empty("a path", check_path)),
+            key("add_prefix", &Rewrite::add_prefix, omit_empty(text_or_empty("a path", check_sent_path)),
                 "Put in front of the path, after the other was taken away."),
         });
     return section;
@@ -515,50 +514,53 @@ const SectionOf<RouteTimeouts>& route_timeouts_section() {
 }
 
 const SectionOf<Route>& route_section() {
-    static const auto section = make_section<Route>(
-        {"route", "a route", "routes[]",
-         "A match and what to do. The first route that matches takes the request. Exactly one of `pool`, `redirect` "
-         "and "
-         "`respond`."},
-        {
-            key("name", &Route::name, text("text", check_label), "What logs and metrics call it.")
-                .default_is("route-N, counted from 1"),
-            key("match", &Route::match, nested(match_section()), "Which requests it takes.")
-                .default_is("every request"),
-            key("pool", &Route::pool, omit_empty(printable_text("the name of a pool")), "The pool that answers."),
-            key("redirect", &Route::redirect, optional_of(nested(redirect_section())), "Answers with a redirect."),
-            key("respond", &Route::respond, optional_of(nested(respond_section())), "Answers by itself."),
-            key("balance", &Route::balance, optional_of(policy()),
-                "Another policy on this route; servers, health and counts stay the pool's.")
-                .default_is("the pool's"),
-            key("allow", &Route::allow, omit_empty(list_of(cidr())), "Client addresses that may; others get 403.")
-                .default_is("everybody"),
-            key("deny", &Route::deny, omit_empty(list_of(cidr())), "Client addresses that may not; they get 403.")
-                .default_is("nobody"),
-            later_key<Route>("rate_limit", "Rate limits that hold here."),
-            later_key<Route>("cache", "The cache that answers here."),
-            key("max_body", &Route::max_body, optional_of(size_bytes(0, max_size)),
-                "The largest request body; more gets 413.")
-                .default_is("no limit"),
-            key("bandwidth", &Route::bandwidth, nested(bandwidth_section()), "How fast responses are sent.")
-                .default_is("no limit"),
-            key("basic_auth", &Route::basic_auth, optional_of(nested(basic_auth_section())), "Asks for a password.")
-                .default_is("none"),
-            key("reject_content_type", &Route::reject_content_type,
-                omit_empty(list_of(text("a media type", check_media_type))),
-                "A response of one of these types becomes a 502 (an index page where a kernel was asked for).")
-                .default_is("none"),
-            key("timeouts", &Route::timeouts, nested(route_timeouts_section()), "Replaces the pool's timeouts.")
-                .default_is("the pool's"),
-            key("rewrite", &Route::rewrite, nested(rewrite_section()), "Changes the path.").default_is("none"),
-            key("request_headers", &Route::request_headers, nested(header_changes_section()),
-                "Changes to what the server gets.")
-                .default_is("none"),
-            key("response_headers", &Route::response_headers, nested(header_changes_section()),
-                "Changes to what the client gets.")
-                .default_is("none"),
-            later_key<Route>("cors", "Cross-origin resource sharing."),
-        });
+    static const auto section =
+        make_section<Route>(
+            {"route", "a route", "routes[]",
+             "A match and what to do. The first route that matches takes the request. Exactly one of `pool`, "
+             "`redirect` "
+             "and "
+             "`respond`."},
+            {
+                key("name", &Route::name, text("text", check_label), "What logs and metrics call it.")
+                    .default_is("route-N, counted from 1"),
+                key("match", &Route::match, nested(match_section()), "Which requests it takes.")
+                    .default_is("every request"),
+                key("pool", &Route::pool, omit_empty(printable_text("the name of a pool")), "The pool that answers."),
+                key("redirect", &Route::redirect, optional_of(nested(redirect_section())), "Answers with a redirect."),
+                key("respond", &Route::respond, optional_of(nested(respond_section())), "Answers by itself."),
+                key("balance", &Route::balance, optional_of(policy()),
+                    "Another policy on this route; servers, health and counts stay the pool's.")
+                    .default_is("the pool's"),
+                key("allow", &Route::allow, omit_empty(list_of(cidr())), "Client addresses that may; others get 403.")
+                    .default_is("everybody"),
+                key("deny", &Route::deny, omit_empty(list_of(cidr())), "Client addresses that may not; they get 403.")
+                    .default_is("nobody"),
+                later_key<Route>("rate_limit", "Rate limits that hold here."),
+                later_key<Route>("cache", "The cache that answers here."),
+                key("max_body", &Route::max_body, optional_of(size_bytes(0, max_size)),
+                    "The largest request body; more gets 413.")
+                    .default_is("no limit"),
+                key("bandwidth", &Route::bandwidth, nested(bandwidth_section()), "How fast responses are sent.")
+                    .default_is("no limit"),
+                key("basic_auth", &Route::basic_auth, optional_of(nested(basic_auth_section())), "Asks for a password.")
+                    .default_is("none"),
+                key("reject_content_type", &Route::reject_content_type,
+                    omit_empty(list_of(text("a media type", check_media_type))),
+                    "A response of one of these types becomes a 502 (an index page where a kernel was asked for).")
+                    .default_is("none"),
+                key("timeouts", &Route::timeouts, nested(route_timeouts_section()), "Replaces the pool's timeouts.")
+                    .default_is("the pool's"),
+                key("rewrite", &Route::rewrite, nested(rewrite_section()), "Changes the path.").default_is("none"),
+                key("request_headers", &Route::request_headers, nested(header_changes_section()),
+                    "Changes to what the server gets.")
+                    .default_is("none"),
+                key("response_headers", &Route::response_headers, nested(header_changes_section()),
+                    "Changes to what the client gets.")
+                    .default_is("none"),
+                later_key<Route>("cors", "Cross-origin resource sharing."),
+            })
+            .with_exactly_one_of({"pool", "redirect", "respond"});
     return section;
 }
 
@@ -630,7 +632,7 @@ Codec<std::string> access_format() {
         "attempts",   "cache",          "route",      "request_id", "tls",    "reason",
         "user_agent", "referer"};
     return text("json, combined or a template", [](std::string_view format) -> std::optional<base::UnitError> {
-        if (format.contains('{')) return check_template(format, placeholders);
+        if (format.contains('{')) return check_log_template(format, placeholders);
         if (std::ranges::find(words, format) != words.end()) return std::nullopt;
         return base::UnitError{"unknown format '" + std::string(format) + "'",
                                did_you_mean(format, words, "write json, combined or a template with {placeholders}")};

@@ -48,6 +48,22 @@ void report_missing(const Section& section, const Node& node, Reader& reader) {
                                     "write " + key.name + ": " + key.example);
 }
 
+void report_choice(const Section& section, const Node& node, Reader& reader) {
+    const Entry* first = nullptr;
+    for (const auto& entry : node.entries) {
+        if (std::ranges::find(section.exactly_one_of, entry.key) == section.exactly_one_of.end()) continue;
+        if (first != nullptr)
+            reader.problems().error(entry.mark,
+                                    section.title + " has both '" + first->key + "' and '" + entry.key + "'",
+                                    "give exactly one of " + joined(section.exactly_one_of, ", "));
+        else
+            first = &entry;
+    }
+    if (first == nullptr && !section.exactly_one_of.empty())
+        reader.problems().error(node.mark, section.title + " needs one of " + joined(section.exactly_one_of, ", "),
+                                "give exactly one");
+}
+
 }  // namespace
 
 const Key* Section::find(std::string_view key) const {
@@ -80,6 +96,7 @@ void read_section(const Section& section, const Node& node, void* object, Reader
         }
     }
     report_missing(section, node, reader);
+    report_choice(section, node, reader);
     section.finish(node, object, reader);
     if (reader.problems().error_count() != errors_before) reader.mark_broken(node);
 }
@@ -91,11 +108,14 @@ Node write_section(const Section& section, const void* object) {
 }
 
 std::vector<const Section*> all_sections(const Section& root) {
-    std::vector<const Section*> sections{&root};
-    for (std::size_t i = 0; i < sections.size(); ++i)
-        for (const auto& key : sections[i]->keys)
-            if (key.type.section != nullptr && std::ranges::find(sections, key.type.section) == sections.end())
-                sections.push_back(key.type.section);
+    std::vector<const Section*> sections;
+    const auto visit = [&](const auto& self, const Section& section) -> void {
+        if (std::ranges::find(sections, &section) != sections.end()) return;
+        sections.push_back(&section);
+        for (const auto& key : section.keys)
+            if (key.type.section != nullptr) self(self, *key.type.section);
+    };
+    visit(visit, root);
     return sections;
 }
 

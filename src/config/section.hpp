@@ -50,7 +50,8 @@ struct Section {
     std::string path;   ///< where it stands: "pools.NAME.keepalive"
     std::string text;
     std::vector<Key> keys;
-    std::string shorthand;  ///< the key that a plain value in the map's place stands for
+    std::vector<std::string> exactly_one_of;  ///< keys of which one must be given, and no other
+    std::string shorthand;                    ///< the key that a plain value in the map's place stands for
     std::function<void(const Node&, void*, Reader&)> finish;
     std::function<Node()> defaults;  ///< a default value, printed
 
@@ -59,7 +60,12 @@ struct Section {
 
 /// A Section whose object is a T.
 template <class T>
-struct SectionOf : Section {};
+struct SectionOf : Section {
+    SectionOf&& with_exactly_one_of(std::vector<std::string> names) && {
+        exactly_one_of = std::move(names);
+        return std::move(*this);
+    }
+};
 
 /// A Key of a section of T.
 template <class T>

@@ -14,7 +14,6 @@ using Wrong = std::optional<UnitError>;
 
 constexpr std::size_t max_name_bytes = 64;
 constexpr std::size_t max_label_bytes = 128;
-constexpr std::int64_t max_regex_memory_bytes = 1 << 20;
 
 std::string quoted(std::string_view text) {
     // What is shown must not break the line it is shown in.
@@ -127,6 +126,7 @@ Wrong check_host_pattern(std::string_view text) {
     const auto name = text.starts_with("*.") ? text.substr(2) : text;
     if (name.starts_with('[') && name.ends_with(']') && base::IpAddress::parse(name.substr(1, name.size() - 2)))
         return std::nullopt;
+    if (base::IpAddress::parse(name)) return std::nullopt;
     if (text.contains("://")) return UnitError{quoted(text) + " is a URL, not a host", "write the host's name alone"};
     if (text.contains(':'))
         return UnitError{quoted(text) + " has a port", "write the host alone; ports are ignored when matching"};
@@ -141,12 +141,18 @@ Wrong check_host_pattern(std::string_view text) {
 Wrong check_path(std::string_view text) {
     if (!text.starts_with('/'))
         return UnitError{"the path " + quoted(text) + " does not begin with '/'", "write /" + std::string(text)};
-    if (has_control(text) || text.contains(' '))
-        return UnitError{"the path " + quoted(text) + " holds a space or a control character",
-                         "write it as %20 and so on"};
     if (text.find_first_of("?#") != std::string_view::npos)
         return UnitError{"the path " + quoted(text) + " holds a '?' or a '#'",
                          "write the path alone; queries do not take part"};
+    return check_printable(text);
+}
+
+Wrong check_sent_path(std::string_view text) {
+    if (auto wrong = check_path(text)) return wrong;
+    const auto cannot_stand = [](char c) { return c == ' ' || static_cast<unsigned char>(c) > 0x7e; };
+    if (std::ranges::any_of(text, cannot_stand))
+        return UnitError{"the path " + quoted(text) + " holds a character that must be encoded",
+                         "write a space as %20, and so on"};
     return std::nullopt;
 }
 
@@ -159,7 +165,7 @@ Wrong check_glob(std::string_view text) {
 
 Wrong check_regex(std::string_view text) {
     RE2::Options options(RE2::Quiet);
-    options.set_max_mem(max_regex_memory_bytes);
+    options.set_encoding(RE2::Options::EncodingLatin1);  // as the route table compiles it
     const RE2 expression(re2::StringPiece(text.data(), text.size()), options);
     if (expression.ok()) return std::nullopt;
     return UnitError{"the regular expression " + quoted(text) + " is not valid: " + expression.error(),
@@ -186,19 +192,47 @@ Wrong check_realm(std::string_view text) {
     return check_printable(text);
 }
 
+namespace {
+
+UnitError unknown_placeholder(std::string_view name, std::span<const std::string_view> placeholders) {
+    const auto near = nearest(name, placeholders);
+    std::string known;
+    for (const auto each : placeholders) known += (known.empty() ? "{" : " {") + std::string(each) + "}";
+    return {"unknown placeholder {" + std::string(name) + "}",
+            near ? "did you mean {" + std::string(*near) + "}?" : "known are " + known};
+}
+
+bool is_known(std::string_view name, std::span<const std::string_view> placeholders) {
+    return std::ranges::find(placeholders, name) != placeholders.end();
+}
+
+}  // namespace
+
 Wrong check_template(std::string_view text, std::span<const std::string_view> placeholders) {
     if (auto wrong = check_printable(text)) return wrong;
-    for (auto open = text.find('{'); open != std::string_view::npos; open = text.find('{', open + 1)) {
-        const auto rest = text.substr(open + 1);
-        const auto length = rest.find_first_not_of("abcdefghijklmnopqrstuvwxyz_");
-        if (length == 0 || length == std::string_view::npos || rest[length] != '}') continue;
-        const auto name = rest.substr(0, length);
-        if (std::ranges::find(placeholders, name) != placeholders.end()) continue;
-        const auto near = nearest(name, placeholders);
-        std::string known;
-        for (const auto each : placeholders) known += (known.empty() ? "{" : " {") + std::string(each) + "}";
-        return UnitError{"unknown placeholder {" + std::string(name) + "}",
-                         near ? "did you mean {" + std::string(*near) + "}?" : "known are " + known};
+    for (auto open = text.find('{'); open != std::string_view::npos; open = text.find('{')) {
+        text.remove_prefix(open + 1);
+        if (text.starts_with('{')) {
+            text.remove_prefix(1);
+            continue;
+        }
+        const auto close = text.find('}');
+        if (close == std::string_view::npos) return UnitError{"a '{' without its '}'", "write {{ for a plain brace"};
+        const auto name = text.substr(0, close);
+        if (!is_known(name, placeholders)) return unknown_placeholder(name, placeholders);
+        text.remove_prefix(close + 1);
+    }
+    return std::nullopt;
+}
+
+Wrong check_log_template(std::string_view text, std::span<const std::string_view> placeholders) {
+    if (auto wrong = check_printable(text)) return wrong;
+    for (auto open = text.find('{'); open != std::string_view::npos; open = text.find('{')) {
+        text.remove_prefix(open + 1);
+        const auto length = text.find_first_not_of("abcdefghijklmnopqrstuvwxyz_");
+        if (length == 0 || length == std::string_view::npos || text[length] != '}') continue;
+        const auto name = text.substr(0, length);
+        if (!is_known(name, placeholders)) return unknown_placeholder(name, placeholders);
     }
     return std::nullopt;
 }

@@ -25,14 +25,20 @@ std::optional<base::UnitError> check_media_type(std::string_view text);
 std::optional<base::UnitError> check_host_pattern(std::string_view text);
 /// A host for a Host field: with or without port.
 std::optional<base::UnitError> check_authority(std::string_view text);
-/// A path that begins with '/' and could stand in a request.
+/// A path to compare with: begins with '/', percent-encoded or not.
 std::optional<base::UnitError> check_path(std::string_view text);
+/// A path that becomes part of a request: as check_path(), and all of it can stand in a request line.
+std::optional<base::UnitError> check_sent_path(std::string_view text);
 std::optional<base::UnitError> check_glob(std::string_view text);
 std::optional<base::UnitError> check_regex(std::string_view text);
 std::optional<base::UnitError> check_cookie_domain(std::string_view text);
 std::optional<base::UnitError> check_cookie_path(std::string_view text);
 std::optional<base::UnitError> check_realm(std::string_view text);
-/// {placeholders} of these names only. A brace that opens no word of small letters and '_' is a plain character.
+/// {placeholders} of these names only; `{{` and `}}` are plain braces, as in http/template.hpp.
 std::optional<base::UnitError> check_template(std::string_view text, std::span<const std::string_view> placeholders);
+/// The same for the access log, where a brace that opens no word of small letters and '_' is a plain character, so that
+/// a template can be JSON.
+std::optional<base::UnitError> check_log_template(std::string_view text,
+                                                  std::span<const std::string_view> placeholders);
 
 }  // namespace nsboot_lb::config

@@ -1,6 +1,7 @@
 #include "values.hpp"
 
 #include <algorithm>
+#include <concepts>
 
 namespace nsboot_lb::config {
 
@@ -17,13 +18,20 @@ std::string quoted(std::string_view text) {
     return "'" + std::string(text) + "'";
 }
 
+/// ", 1 to 9", as far as the limits are any to a reader.
+template <class T>
+std::string limit_words(T min, T max, std::string (*print)(T)) {
+    if constexpr (std::same_as<T, std::uint64_t>)
+        if (min == 0 && max >= 1ULL << 50) return "";
+    return min == T{} ? ", at most " + print(max) : ", " + print(min) + " to " + print(max);
+}
+
 /// A codec of a quantity between two limits.
 template <class T>
 Codec<T> bounded(std::string noun, std::string schema, T min, T max, Parsed<T> (*parse)(std::string_view),
                  std::string (*print)(T)) {
-    auto limits = min == T{} ? "at most " + print(max) : print(min) + " to " + print(max);
     return scalar<T>(
-        {noun + ", " + limits, schema_definition(schema)},
+        {noun + limit_words(min, max, print), schema_definition(schema)},
         [=](std::string_view text) -> Parsed<T> {
             auto value = parse(text);
             if (value && *value < min) return bad(quoted(text) + " is too small", "at least " + print(min));
