@@ -151,7 +151,7 @@ Tier tier_of(const Endpoint& endpoint, Standing standing) {
     switch (standing) {
         case Standing::available:
         case Standing::probe_due: return endpoint.backup ? Tier::backup : Tier::primary;
-        case Standing::ejected: return Tier::last_resort;
+        case Standing::ejected: return endpoint.backup ? Tier::last_backup : Tier::last_resort;
         case Standing::draining:
         case Standing::unhealthy:
         case Standing::down: break;

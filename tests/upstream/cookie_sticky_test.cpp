@@ -66,7 +66,7 @@ TEST(SetCookieField, HasWhatTheConfigurationSays) {
 
 class CookieSticky : public ::testing::Test {
   protected:
-    TestPool pool{{{1}, {1}, {1}}};
+    TestPool pool{{1}, {1}, {1}};
     std::unique_ptr<Balancer> balancer = pool.balancer(Policy::cookie_sticky);
 
     std::string cookie_of(std::size_t index) const { return sticky_value("secret", "pool", server_name(index), ""); }

@@ -1,6 +1,7 @@
 #pragma once
 /// Pools for tests, without sockets or clocks: servers a, b, c … at 10.0.0.1:80, 10.0.0.2:80 …, and a time that stands
 /// still until it is moved.
+#include <initializer_list>
 #include <map>
 #include <memory>
 #include <string>
@@ -47,6 +48,7 @@ inline config::Pool pool_config(const std::vector<ServerSpec>& servers) {
 /// A pool, its time, and what its endpoints reported.
 class TestPool {
   public:
+    explicit TestPool(std::initializer_list<ServerSpec> servers) : TestPool(std::vector(servers)) {}
     explicit TestPool(const std::vector<ServerSpec>& servers) : TestPool(pool_config(servers)) {}
     explicit TestPool(config::Pool config) { rebuild(std::move(config)); }
 
@@ -63,7 +65,7 @@ class TestPool {
     const std::shared_ptr<const Pool>& pool() const { return pool_; }
     EndpointState& state(std::size_t index) const { return *pool_->endpoint(index).state; }
     /// Makes a server be ejected by live traffic.
-    void eject(std::size_t index) {
+    void eject(std::size_t index) const {
         for (std::uint32_t i = 0; i < pool_->config().passive_health.max_fails; ++i)
             state(index).report_failure(Failure::reset, now);
     }

@@ -125,9 +125,10 @@ enum class Tier : std::uint8_t {
     primary,
     backup,
     last_resort,  ///< ejected by live traffic alone: better than a 503, so the last server is never out
+    last_backup,  ///< the same of backup servers
     closed,       ///< no new requests
 };
-inline constexpr std::size_t tier_count = 3;
+inline constexpr std::size_t tier_count = 4;
 Tier tier_of(const Endpoint& endpoint, Standing standing);
 
 }  // namespace nsboot_lb::upstream

@@ -1,6 +1,6 @@
 /// least-conn: the server with the fewest exchanges in flight for its weight, counted over all workers; slots handed to
 /// waiting exchanges count too. Ties take smooth weighted turns, so that an idle pool is served like round-robin. Up to
-/// 32 servers are all looked at; of more, the least loaded of eight that are drawn by weight, which is as good within a
+/// 32 servers are all looked at; of more, the least loaded of five that are drawn by weight, which is as good within a
 /// fraction of a request and does not grow with the pool.
 #include "least_of_draws.hpp"
 #include "policies.hpp"
@@ -11,7 +11,7 @@ namespace nsboot_lb::upstream {
 namespace {
 
 constexpr std::size_t most_looked_at = 32;
-constexpr std::size_t draws_in_large_pools = 8;
+constexpr std::size_t draws_in_large_pools = 5;
 
 class LeastConn final : public DrawingBalancer {
   public:
