@@ -43,14 +43,19 @@ std::string_view view(beast::string_view text) {
 
 }  // namespace
 
-Session::Session(asio::ip::tcp::socket socket, const Site& site) : site_(site), stream_(std::move(socket)) {}
+Session::Session(asio::ip::tcp::socket socket, const Site& site)
+    : site_(site), stream_(std::move(socket)), closed_(stream_.get_executor(), asio::steady_timer::time_point::max()) {}
 
 void Session::stop() {
-    stopping_ = true;
+    if (std::exchange(stopping_, true)) return;
     if (waiting_for_request_) {
         stream_.cancel();
     } else if (websocket_) {
-        websocket_->async_close(websocket::close_code::going_away, [](beast::error_code) {});  // read() hears of it
+        closing_ = true;  // echo() hears of it in its read, and waits for the end of this
+        websocket_->async_close(websocket::close_code::going_away, [this](beast::error_code) {
+            closing_ = false;
+            closed_.cancel();
+        });
     }
 }
 
@@ -72,6 +77,8 @@ asio::awaitable<void> Session::run() {
             co_return;
         } else if (websocket::is_upgrade(parser.get()) && view(parser.get().target()) == "/ws") {
             co_await echo(parser.get());
+            // Beast must not lose the stream under an operation that has not ended; its own time-out bounds this one.
+            if (closing_) co_await closed_.async_wait(as_result);
             co_return;
         } else {
             next = co_await serve(parser);

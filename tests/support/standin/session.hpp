@@ -5,6 +5,7 @@
 #include <string>
 
 #include <boost/asio/awaitable.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http/buffer_body.hpp>
@@ -43,8 +44,10 @@ class Session {
     boost::beast::tcp_stream stream_;
     boost::beast::flat_buffer input_;
     std::optional<boost::beast::websocket::stream<boost::beast::tcp_stream&>> websocket_;
+    boost::asio::steady_timer closed_;  ///< never expires; cancelled when stop() has closed the WebSocket
     bool waiting_for_request_ = false;
     bool stopping_ = false;
+    bool closing_ = false;
 };
 
 }  // namespace nsboot_lb::standin
