@@ -131,7 +131,9 @@ Parsed<std::uint64_t> parse_byte_rate(std::string_view text) {
     if (text == "0") return 0;
     if (!text.ends_with("/s")) {
         const bool size = parse_size_bytes(text).has_value();
-        return bad(quoted(text) + " is not a byte rate", size ? "did you mean " + std::string(text) + "/s?" : usage);
+        const auto* unit = text.ends_with('B') ? "" : "B";
+        return bad(quoted(text) + " is not a byte rate",
+                   size ? "did you mean " + std::string(text) + unit + "/s?" : usage);
     }
     const auto size = parse_size_bytes(text.substr(0, text.size() - 2));
     if (!size) return bad(quoted(text) + " is not a byte rate", usage);

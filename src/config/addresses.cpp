@@ -41,23 +41,36 @@ struct HostPort {
     std::uint16_t port = 0;
 };
 
+/// Splits "host:port"; `example` is what an address of this kind looks like.
 Parsed<HostPort> split(std::string_view text, std::string_view example) {
-    const auto colon = text.rfind(':');
+    const auto usage = "write such as " + std::string(example);
+    if (text.empty()) return bad("the address is empty", usage);
+    if (text.find_first_not_of("0123456789") == std::string_view::npos)
+        return bad(quoted(text) + " is a port without a host",
+                   "write " + std::string(example.substr(0, example.find(':'))) + ":" + std::string(text));
+    const bool only_brackets = text.front() == '[' && text.back() == ']';
+    const auto colon = only_brackets ? std::string_view::npos : text.rfind(':');
+    if (colon == std::string_view::npos)
+        return bad("the address " + quoted(text) + " has no port", "write " + std::string(text) + ":80");
     const auto host = text.substr(0, colon);
     HostPort result{host, host.size() > 1 && host.front() == '[' && host.back() == ']', 0};
     if (result.bracketed) result.host = host.substr(1, host.size() - 2);
-    if (!result.bracketed && host.contains(':')) {
-        const bool address = base::IpAddress::parse(text).has_value();
-        return bad(quoted(text) + " is no address with a port",
-                   address ? "write [" + std::string(text) + "]:80" : "write an IPv6 address in brackets: [::1]:80");
-    }
-    if (colon == std::string_view::npos || (text.front() == '[' && text.back() == ']'))
-        return bad("the address " + quoted(text) + " has no port", "write " + std::string(text) + ":80");
+    if (!result.bracketed && host.contains(':'))
+        return bad(quoted(text) + " has more than one colon", "write an IPv6 address in brackets, such as [::1]:80");
+    if (result.bracketed && !(result.host.contains(':') && base::IpAddress::parse(result.host)))
+        return bad(quoted(host) + " is no IPv6 address", usage);
     const auto port = base::parse_whole_number(text.substr(colon + 1));
-    if (!port || *port > 65535)
-        return bad("the port in " + quoted(text) + " is no number of 0 to 65535", "write " + std::string(example));
+    if (!port || *port > 65535) return bad("the port of " + quoted(text) + " is no number of 0 to 65535", usage);
     result.port = static_cast<std::uint16_t>(*port);
     return result;
+}
+
+/// What to write instead of a URL: its host and port.
+std::string without_scheme(std::string_view url) {
+    const auto rest = url.substr(url.find("://") + 3);
+    const auto host = rest.substr(0, rest.find('/'));
+    const auto* port = url.starts_with("https") ? ":443" : ":80";
+    return std::string(host) + (host.contains(':') ? "" : port);
 }
 
 bool is_host_name(std::string_view name) {
@@ -87,14 +100,14 @@ Parsed<BindAddress> parse_bind(std::string_view text) {
         if (!path) return std::unexpected(path.error());
         return BindAddress{{}, 0, std::move(*path)};
     }
+    if (text.contains("://")) return bad(quoted(text) + " is a URL, not an address", "write " + without_scheme(text));
     const auto parts = split(text, example);
     if (!parts) return std::unexpected(parts.error());
     const auto port = std::to_string(parts->port);
     if (parts->host.empty() || parts->host == "*")
         return bad(quoted(text) + " names no address",
                    "write 0.0.0.0:" + port + " for every IPv4 address, [::]:" + port + " for every address");
-    const auto address = base::IpAddress::parse(parts->host);
-    if (!address || parts->bracketed != parts->host.contains(':'))
+    if (!base::IpAddress::parse(parts->host))
         return bad(
             quoted(text) + " is no literal IP address and port",
             parts->host == "localhost" ? "write 127.0.0.1:" + port : "write such as 0.0.0.0:80, [::]:80 or unix:/path");
@@ -108,18 +121,10 @@ Parsed<ServerAddress> parse_server(std::string_view text) {
         if (!path) return std::unexpected(path.error());
         return ServerAddress{{}, 0, std::move(*path)};
     }
-    if (const auto scheme = text.find("://"); scheme != std::string_view::npos) {
-        const auto rest = text.substr(scheme + 3);
-        const auto host = rest.substr(0, rest.find('/'));
-        const auto port = text.starts_with("https") ? ":443" : ":80";
-        return bad(quoted(text) + " is a URL, not HOST:PORT",
-                   "write " + std::string(host) + (host.contains(':') ? "" : port));
-    }
+    if (text.contains("://")) return bad(quoted(text) + " is a URL, not HOST:PORT", "write " + without_scheme(text));
     const auto parts = split(text, example);
     if (!parts) return std::unexpected(parts.error());
-    const bool v6 = parts->bracketed;
-    const bool literal = base::IpAddress::parse(parts->host).has_value() && v6 == parts->host.contains(':');
-    if (!literal && (v6 || !is_host_name(parts->host)))
+    if (!base::IpAddress::parse(parts->host) && !is_host_name(parts->host))
         return bad(quoted(parts->host) + " is neither a host name nor an IP address", "write such as nsboot-1:80");
     if (parts->port == 0) return bad("the port of " + quoted(text) + " is 0", "write the port the server listens on");
     return ServerAddress{std::string(parts->host), parts->port, {}};

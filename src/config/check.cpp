@@ -123,7 +123,13 @@ bool uses_cookie(const Config& config, const Pool& pool) {
 void check_pools(const Config& config, const Node& root, Reader& reader) {
     const auto& list = part(root, "pools");
     std::set<std::string_view> used;
-    for (const auto& route : config.routes) used.insert(route.pool);
+    bool all_known = true;  // a route that meant one of the pools, but misspelled it, leaves open which
+    for (std::size_t i = 0; i < config.routes.size(); ++i) {
+        const auto& name = config.routes[i].pool;
+        used.insert(name);
+        if (item(part(root, "routes"), i).find("pool") != nullptr)
+            all_known &= std::ranges::find(config.pools, name, &Pool::name) != config.pools.end();
+    }
     for (std::size_t i = 0; i < config.pools.size(); ++i) {
         const auto& pool = config.pools[i];
         const auto& node = named_item(list, i);
@@ -132,7 +138,7 @@ void check_pools(const Config& config, const Node& root, Reader& reader) {
             cookie != nullptr && !is_default(pool.cookie) && !uses_cookie(config, pool))
             reader.problems().warning(cookie->mark, "the cookie of the pool " + in_quotes(pool.name) + " is never used",
                                       "write balance: cookie-sticky");
-        if (!used.contains(pool.name))
+        if (all_known && !config.routes.empty() && !used.contains(pool.name))
             reader.problems().warning(list.entries[i].mark, "no route uses the pool " + in_quotes(pool.name),
                                       "add a route with pool: " + pool.name + ", or remove the pool");
     }

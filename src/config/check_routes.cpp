@@ -52,13 +52,19 @@ void check_rewrite(const Route& route, const Node& node, Reader& reader) {
                                   "make it agree with the route's match");
 }
 
+/// Whether the route's match is what its author meant; an error in it would make any conclusion misleading.
+bool has_sound_match(const Node& node, const Reader& reader) {
+    const auto* match = node.find("match");
+    return node.is_map() && (match == nullptr || (*match && !reader.is_broken(*match)));
+}
+
 void check_reachable(const Config& config, std::size_t index, const Node& routes, Reader& reader) {
     const auto& node = item(routes, index);
-    if (reader.is_broken(node)) return;
+    if (!has_sound_match(node, reader)) return;
     for (std::size_t i = 0; i < index; ++i) {
         const auto& earlier = config.routes[i];
         const auto& earlier_node = item(routes, i);
-        if (reader.is_broken(earlier_node) || !covers(earlier.match, config.routes[index].match)) continue;
+        if (!has_sound_match(earlier_node, reader) || !covers(earlier.match, config.routes[index].match)) continue;
         const bool everything = earlier_node.find("match") == nullptr;
         const auto where =
             reader.problems().file_name(earlier_node.mark.file) + ":" + std::to_string(earlier_node.mark.line);

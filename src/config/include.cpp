@@ -128,24 +128,24 @@ class TreeReader {
             auto tree = read(*text, file, true);
             open_.pop_back();
             read_.push_back(id);
-            merge(root, std::move(tree));
+            merge("the top level", root, std::move(tree));
         }
     }
 
     /// Maps merge, lists append; anything else can be given only once.
-    void merge(Node& into, Node from) {
+    void merge(const std::string& name, Node& into, Node from) {
         if (!from) return;
         if (into.is_sequence() && from.is_sequence()) {
             std::ranges::move(from.items, std::back_inserter(into.items));
         } else if (!into.is_map() || !from.is_map()) {
-            problems_.error(from.mark, "this is given in another file too",
+            problems_.error(from.mark, "'" + name + "' is given in another file too",
                             "the first is at " + place(into.mark) + "; only maps and lists can be merged");
         } else {
             for (auto& entry : from.entries) {
                 if (auto* same = into.find(entry.key); same == nullptr)
                     into.entries.push_back(std::move(entry));
                 else if (*same && entry.value)
-                    merge(*same, std::move(entry.value));
+                    merge(entry.key, *same, std::move(entry.value));
             }
         }
     }

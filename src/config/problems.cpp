@@ -23,11 +23,25 @@ void Problems::warning(const Mark& mark, std::string what, std::string hint) {
     add(Severity::warning, mark, std::move(what), std::move(hint));
 }
 
+namespace {
+
+/// A problem is one line of bounded length, whatever the values are that it shows.
+void tidy(std::string& text) {
+    static constexpr std::size_t max_bytes = 1000;
+    if (text.size() > max_bytes) text = text.substr(0, max_bytes) + "...";
+    for (auto& c : text)
+        if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
+}
+
+}  // namespace
+
 void Problems::add(Severity severity, const Mark& mark, std::string what, std::string hint) {
     if (entries_.size() >= max_problems) {
         ++dropped_;
         return;
     }
+    tidy(what);
+    tidy(hint);
     const Mark first{mark.file, std::max(mark.line, 1), std::max(mark.column, 1)};
     entries_.push_back({first, 0, {severity, position(first), std::move(what), std::move(hint)}});
 }
@@ -92,7 +106,12 @@ std::optional<std::string_view> nearest(std::string_view word, std::span<const s
     std::optional<std::string_view> found;
     for (const auto candidate : candidates) {
         if (candidate.size() > longest_word) continue;
-        const auto distance = edit_distance(wanted, folded(candidate));
+        const auto other = folded(candidate);
+        auto distance = edit_distance(wanted, other);
+        // A word cut short or drawn out, such as "warning" for "warn".
+        const auto shorter = std::min(wanted.size(), other.size());
+        if (shorter >= 3 && wanted.substr(0, shorter) == other.substr(0, shorter))
+            distance = std::min<std::size_t>(distance, 2);
         // What shares nothing with the word is no misspelling of it.
         if (distance >= std::min(best, std::max(word.size(), candidate.size()))) continue;
         best = distance;

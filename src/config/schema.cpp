@@ -35,6 +35,9 @@ Codec<std::uint32_t> worker_count() {
             value = 0;
         else if (node.is_scalar() && node.text == "0")
             reader.error(node, "'0' is too small", "write auto for as many as there are CPUs");
+        else if (node.is_scalar() && !base::parse_whole_number(node.text))
+            reader.error(node, "'" + node.text + "' is neither auto nor a whole number",
+                         "write auto for as many as there are CPUs");
         else
             read(node, value, reader);
     };
@@ -72,6 +75,7 @@ const SectionOf<Listener>& listener_section() {
         [](const Node& node, Listener& listener, Reader& reader) {
             if (listener.name.empty() && !listener.addresses.empty()) listener.name = listener.addresses.front().text();
             const auto* at = node.find("address");
+            const Reader::InKey in_key(reader, "address");
             for (const auto& address : listener.addresses)
                 if (!address.unix_path.empty()) check_socket_path(at ? *at : node, address.unix_path, reader);
         });
@@ -516,11 +520,7 @@ const SectionOf<RouteTimeouts>& route_timeouts_section() {
 const SectionOf<Route>& route_section() {
     static const auto section =
         make_section<Route>(
-            {"route", "a route", "routes[]",
-             "A match and what to do. The first route that matches takes the request. Exactly one of `pool`, "
-             "`redirect` "
-             "and "
-             "`respond`."},
+            {"route", "a route", "routes[]", "A match and what to do. The first route that matches takes the request."},
             {
                 key("name", &Route::name, text("text", check_label), "What logs and metrics call it.")
                     .default_is("route-N, counted from 1"),
@@ -576,6 +576,7 @@ const SectionOf<Admin>& admin_section() {
                 "A file with a token; changes then need `Authorization: Bearer`. Empty = they do not."),
         },
         [](const Node& node, Admin& admin, Reader& reader) {
+            const Reader::InKey in_key(reader, "address");
             if (!admin.address.unix_path.empty())
                 check_socket_path(*node.find("address"), admin.address.unix_path, reader);
         });

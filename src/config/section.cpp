@@ -8,9 +8,10 @@ namespace nsboot_lb::config {
 
 namespace {
 
-std::vector<std::string_view> key_names(const Section& section) {
+std::vector<std::string_view> key_names(const Section& section, bool with_later) {
     std::vector<std::string_view> names;
-    for (const auto& key : section.keys) names.push_back(key.name);
+    for (const auto& key : section.keys)
+        if (with_later || !key.later) names.push_back(key.name);
     return names;
 }
 
@@ -31,10 +32,11 @@ std::string place_of(std::string_view name) {
 }
 
 void report_unknown(const Section& section, const Entry& entry, Reader& reader) {
-    const auto names = key_names(section);
+    const auto names = key_names(section, true);
     auto hint = did_you_mean(entry.key, names, place_of(entry.key));
     if (hint.empty()) {
-        std::vector<std::string> known(names.begin(), names.end());
+        const auto available = key_names(section, false);
+        const std::vector<std::string> known(available.begin(), available.end());
         hint = "known keys are " + joined(known, ", ");
     }
     if (entry.key == "<<") hint = "merge keys are not supported; write the keys out";

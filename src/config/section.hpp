@@ -237,6 +237,7 @@ Codec<std::vector<T>> named(Codec<T> item, std::function<std::optional<base::Uni
                         reader.problems().error(entry.mark, wrong->what, wrong->hint);
                     auto& value = values.emplace_back();
                     value.name = entry.key;
+                    const Reader::InKey in_key(reader, entry.key);
                     read(entry.value, value, reader);
                     if constexpr (requires { value.position; }) value.position = reader.problems().position(entry.mark);
                 }

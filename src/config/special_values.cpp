@@ -113,6 +113,7 @@ Codec<std::vector<HeaderMatch>> header_matches(const SectionOf<HeaderCondition>&
                 for (const auto& entry : node.entries) {
                     if (const auto wrong = check_field_name(entry.key))
                         reader.problems().error(entry.mark, wrong->what, wrong->hint);
+                    const Reader::InKey in_key(reader, entry.key);
                     auto& match = values.emplace_back();
                     match.name = entry.key;
                     if (entry.value.is_scalar()) {
@@ -148,6 +149,7 @@ Codec<std::vector<std::pair<std::string, std::string>>> fields(Codec<std::string
                 for (const auto& entry : node.entries) {
                     if (const auto wrong = check_changeable_field(entry.key))
                         reader.problems().error(entry.mark, wrong->what, wrong->hint);
+                    const Reader::InKey in_key(reader, entry.key);
                     auto& field = result.emplace_back(entry.key, "");
                     read(entry.value, field.second, reader);
                 }

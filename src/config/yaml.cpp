@@ -181,6 +181,8 @@ class TreeBuilder final : public YAML::EventHandler {
         } else if (!frame.key) {
             take_key(frame, node);
         } else {
+            // yaml-cpp says of a value that is not there that it is where the next thing begins.
+            if (node.kind == Node::Kind::null && node.mark.line > frame.key->second.line) node.mark = frame.key->second;
             if (!frame.duplicate)
                 frame.node.entries.push_back({std::move(frame.key->first), frame.key->second, std::move(node)});
             frame.key.reset();
@@ -206,14 +208,25 @@ class TreeBuilder final : public YAML::EventHandler {
     std::map<YAML::anchor_t, Anchored> anchors_;
 };
 
-/// What to write instead, for the syntax errors that people make most.
-std::string syntax_hint(std::string_view message) {
+std::string_view line_of(std::string_view text, int line) {
+    for (; line > 0; --line) {
+        const auto end = text.find('\n');
+        if (end == std::string_view::npos) return {};
+        text.remove_prefix(end + 1);
+    }
+    return text.substr(0, text.find('\n'));
+}
+
+/// What to write instead, for the syntax errors that people make most. `line` is the one with the error.
+std::string syntax_hint(std::string_view message, std::string_view line) {
+    const auto indentation = line.substr(0, line.find_first_not_of(" \t"));
+    if (indentation.contains('\t')) return "indent with spaces, not with tabs";
+    if (message.contains("flow not found") && line.contains("${"))
+        return "inside of [] and {} put a value with ${...} into quotes";
     if (message.contains("illegal map value")) return "put a value that holds ': ' into quotes";
-    if (message.contains("end of map not found"))
-        return "look at the indentation: the keys of a map begin in one column";
-    if (message.contains("end of sequence not found"))
-        return "look at the indentation: the '-' of a list stand in one column";
-    if (message.contains("unknown token")) return "put a value that begins with one of @ ` % or a tab into quotes";
+    if (message.contains("end of map not found")) return "the keys of a map must begin in one column";
+    if (message.contains("end of sequence not found")) return "the '-' of a list must stand in one column";
+    if (message.contains("unknown token")) return "put this value into quotes";
     if (message.contains("end of map flow not found")) return "a '{' lacks its '}'";
     if (message.contains("end of sequence flow not found")) return "a '[' lacks its ']'";
     if (message.contains("the referenced anchor is not defined")) return "put a value that begins with * into quotes";
@@ -238,7 +251,7 @@ Node parse_yaml(const std::string& text, std::size_t file, Budget& budget, Probl
         return {};
     } catch (const YAML::Exception& error) {
         problems.error({file, error.mark.line + 1, error.mark.column + 1}, "this is no YAML: " + error.msg,
-                       syntax_hint(error.msg));
+                       syntax_hint(error.msg, line_of(text, error.mark.line)));
         return {};
     }
     auto root = builder.take();

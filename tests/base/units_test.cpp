@@ -101,6 +101,7 @@ TEST(ByteRate, IsASizePerSecond) {
     EXPECT_EQ(parse_byte_rate("50MiB/s"), 50U << 20);
     EXPECT_EQ(parse_byte_rate("0"), 0U);
     EXPECT_EQ(hint_of(parse_byte_rate("50MiB")), "did you mean 50MiB/s?");
+    EXPECT_EQ(hint_of(parse_byte_rate("256")), "did you mean 256B/s?");
     for (const auto* text : {"", "/s", "50/m", "50MiB/m", "MiB/s", "1.5MiB/s"})
         EXPECT_FALSE(parse_byte_rate(text).has_value()) << text;
 }
