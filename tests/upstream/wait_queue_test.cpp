@@ -27,6 +27,7 @@ class Waiting : public ::testing::Test {
     WaitQueue& queue() { return pool.pool()->state().queue; }
 
     TestPool pool;
+    const std::shared_ptr<const Pool> pinned = pool.pool();  ///< what `slots` are of, whatever is reloaded
     std::vector<InFlight> slots;
     std::vector<int> woken;
 };
@@ -151,7 +152,6 @@ TEST_F(WaitingForTwo, WhenAllOthersGoDownTheBackupServesThoseWhoWait) {
 }
 
 TEST_F(WaitingForTwo, AWaiterOfAnOldSnapshotIsHandedServersItKnows) {
-    const auto old_pool = pool.pool();
     const auto waiter = ticket(1);
     ASSERT_TRUE(queue().enter(*waiter, pool.now));
     auto config = pool_config({{1, 1, false}, {1, 1, false}, {1, 1, false}});
@@ -161,7 +161,7 @@ TEST_F(WaitingForTwo, AWaiterOfAnOldSnapshotIsHandedServersItKnows) {
     slots[1].release();
     const auto admitted = waiter->take();
     ASSERT_TRUE(admitted);
-    EXPECT_EQ(old_pool->endpoint(admitted->endpoint).server, "b");
+    EXPECT_EQ(pinned->endpoint(admitted->endpoint).server, "b");
 }
 
 /// A worker as the queue sees it: a thread with a mailbox that wakes are posted to.
