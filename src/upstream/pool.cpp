@@ -107,7 +107,7 @@ Pool::Pool(config::Pool config, const Addresses& addresses, const Pool* previous
 
 Pool::~Pool() = default;
 
-void Pool::activate(TimePoint now) {
+void Pool::activate(TimePoint now) const {
     for (const auto& endpoint : endpoints_) {
         const auto takeover = takeovers_[endpoint.index];
         auto& state = *endpoint.state;

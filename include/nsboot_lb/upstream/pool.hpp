@@ -83,7 +83,7 @@ class Pool {
     /// Once, on the control thread, when the Snapshot goes live: hands the new policies to the endpoints that stayed
     /// (what the operator set survives where the server's own keys are unchanged) and begins the slow start of those
     /// that are new beside a previous Pool.
-    void activate(TimePoint now);
+    void activate(TimePoint now) const;
 
     const std::string& name() const { return config_.name; }
     const config::Pool& config() const { return config_; }
