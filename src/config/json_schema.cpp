@@ -43,10 +43,39 @@ Node property(const Key& key, const Node& defaults) {
     return node;
 }
 
-Node exactly_one(const std::vector<std::string>& names) {
+Node names_list(const std::vector<std::string>& names) {
     auto list = Node::sequence();
-    for (const auto& name : names) list.push(Node::map().set("required", Node::sequence().push(Node::of_text(name))));
+    for (const auto& name : names) list.push(Node::of_text(name));
     return list;
+}
+
+Node requires_keys(const std::vector<std::string>& names) {
+    return Node::map().set("required", names_list(names));
+}
+
+void add_choice(const Choice& choice, Node& node) {
+    auto alternatives = Node::sequence();
+    if (choice.required) {
+        for (const auto& key : choice.keys) alternatives.push(requires_keys({key}));
+        node.set("oneOf", std::move(alternatives));
+    } else if (!choice.keys.empty()) {
+        for (std::size_t i = 0; i < choice.keys.size(); ++i)
+            for (std::size_t j = i + 1; j < choice.keys.size(); ++j)
+                alternatives.push(requires_keys({choice.keys[i], choice.keys[j]}));
+        node.set("not", Node::map().set("anyOf", std::move(alternatives)));
+    }
+}
+
+/// What a file lacks at the top level may stand in one that it includes.
+void add_required(const Section& section, Node& node) {
+    std::vector<std::string> required;
+    for (const auto& key : section.keys)
+        if (key.required) required.push_back(key.name);
+    if (required.empty()) return;
+    if (section.find("include") == nullptr)
+        node.set("required", names_list(required));
+    else
+        node.set("anyOf", Node::sequence().push(requires_keys({"include"})).push(requires_keys(required)));
 }
 
 Node definition(const Section& section) {
@@ -55,15 +84,13 @@ Node definition(const Section& section) {
     node.set("additionalProperties", Node::of_literal("false"));
     const auto defaults = section.defaults();
     auto properties = Node::map();
-    auto required = Node::sequence();
     for (const auto& key : section.keys) {
         if (key.later) continue;
         properties.set(key.name, property(key, defaults));
-        if (key.required) required.push(Node::of_text(key.name));
     }
     node.set("properties", std::move(properties));
-    if (!required.items.empty()) node.set("required", std::move(required));
-    if (!section.exactly_one_of.empty()) node.set("oneOf", exactly_one(section.exactly_one_of));
+    add_required(section, node);
+    add_choice(section.choice, node);
     return node;
 }
 

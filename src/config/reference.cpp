@@ -123,8 +123,10 @@ std::string later_line(const Section& section) {
 
 std::string choice_line(const Section& section) {
     std::string names;
-    for (const auto& name : section.exactly_one_of) names += (names.empty() ? "`" : ", `") + name + "`";
-    return names.empty() ? "" : "\nExactly one of " + names + " must be given.\n";
+    for (const auto& name : section.choice.keys) names += (names.empty() ? "`" : ", `") + name + "`";
+    if (names.empty()) return "";
+    return section.choice.required ? "\nExactly one of " + names + " must be given.\n"
+                                   : "\nOf " + names + " one may be given.\n";
 }
 
 std::string describe(const Section& section) {

@@ -321,7 +321,7 @@ const SectionOf<HeaderCondition>& header_condition_section() {
                 key("present", &HeaderCondition::present, optional_of(boolean()),
                     "true: the field is there, whatever its value; false: it is not."),
             })
-            .with_exactly_one_of({"regex", "present"});
+            .with_choice({{"regex", "present"}, true, "give exactly one"});
     return section;
 }
 
@@ -342,19 +342,6 @@ KeyOf<Match> path_key(std::string name, PathMatch kind, std::string text) {
         std::move(text));
 }
 
-/// One way of writing paths in each match: whether two of them mean "and" or "or", readers would have to guess.
-void check_one_path_key(const Node& node, Match&, Reader& reader) {
-    std::string_view first;
-    for (const auto& entry : node.entries) {
-        if (entry.key != "path" && !entry.key.starts_with("path_")) continue;
-        if (first.empty())
-            first = entry.key;
-        else
-            reader.problems().error(entry.mark, "match has both '" + std::string(first) + "' and '" + entry.key + "'",
-                                    "give one of them, or write two routes");
-    }
-}
-
 Codec<std::vector<std::string>> host_patterns() {
     auto pattern = text("a host", check_host_pattern);
     pattern.read = [read = std::move(pattern.read)](const Node& node, std::string& value, Reader& reader) {
@@ -366,31 +353,34 @@ Codec<std::vector<std::string>> host_patterns() {
 }
 
 const SectionOf<Match>& match_section() {
-    static const auto section = make_section<Match>(
-        {"match", "match", "routes[].match",
-         "Which requests a route takes. All that are given must hold; of the entries of one list, any one. Absent: "
-         "every "
-         "request. At most one of the four ways to write a path."},
-        {
-            key("host", &Match::host, host_patterns(),
-                "The request's host, without its port; `*.example.com` takes every name below example.com."),
-            path_key("path", PathMatch::exact, "The whole path."),
-            path_key("path_prefix", PathMatch::prefix,
-                     "The path's beginning, in whole segments: /ws takes /ws and /ws/x, not /wsx."),
-            path_key(
-                "path_glob", PathMatch::glob,
-                "The whole path, where `*` stands for anything but /, and `**` for anything, such as /boot/*.ipxe."),
-            path_key("path_regex", PathMatch::regex,
-                     "A regular expression (RE2) for the whole path; write .* at an end that does not matter."),
-            key("method", &Match::method, omit_empty(list_of(text("a method", check_method), 1)), "The method."),
-            key("header", &Match::header, header_matches(header_condition_section()),
-                "Header fields: an exact value, `{regex: ...}`, or `{present: true}`."),
-            key("websocket", &Match::websocket, optional_of(boolean()),
-                "Whether it is an `Upgrade: websocket` request.")
-                .default_is("either"),
-            key("client", &Match::client, omit_empty(list_of(cidr(), 1)), "The client's address."),
-        },
-        check_one_path_key);
+    static const auto section =
+        make_section<Match>(
+            {"match", "match", "routes[].match",
+             "Which requests a route takes. All that are given must hold; of the entries of one list, any one. Absent: "
+             "every "
+             "request. At most one of the four ways to write a path."},
+            {
+                key("host", &Match::host, host_patterns(),
+                    "The request's host, without its port; `*.example.com` takes every name below example.com."),
+                path_key("path", PathMatch::exact, "The whole path."),
+                path_key("path_prefix", PathMatch::prefix,
+                         "The path's beginning, in whole segments: /ws takes /ws and /ws/x, not /wsx."),
+                path_key("path_glob", PathMatch::glob,
+                         "The whole path, where `*` stands for anything but /, and `**` for anything, such as "
+                         "/boot/*.ipxe."),
+                path_key("path_regex", PathMatch::regex,
+                         "A regular expression (RE2) for the whole path; write .* at an end that does not matter."),
+                key("method", &Match::method, omit_empty(list_of(text("a method", check_method), 1)), "The method."),
+                key("header", &Match::header, header_matches(header_condition_section()),
+                    "Header fields: an exact value, `{regex: ...}`, or `{present: true}`."),
+                key("websocket", &Match::websocket, optional_of(boolean()),
+                    "Whether it is an `Upgrade: websocket` request.")
+                    .default_is("either"),
+                key("client", &Match::client, omit_empty(list_of(cidr(), 1)), "The client's address."),
+            })
+            // Whether two of them mean "and" or "or", readers would have to guess.
+            .with_choice(
+                {{"path", "path_prefix", "path_glob", "path_regex"}, false, "give one of them, or write two routes"});
     return section;
 }
 
@@ -560,7 +550,7 @@ const SectionOf<Route>& route_section() {
                     .default_is("none"),
                 later_key<Route>("cors", "Cross-origin resource sharing."),
             })
-            .with_exactly_one_of({"pool", "redirect", "respond"});
+            .with_choice({{"pool", "redirect", "respond"}, true, "give exactly one"});
     return section;
 }
 

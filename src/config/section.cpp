@@ -51,18 +51,18 @@ void report_missing(const Section& section, const Node& node, Reader& reader) {
 }
 
 void report_choice(const Section& section, const Node& node, Reader& reader) {
+    const auto& choice = section.choice;
     const Entry* first = nullptr;
     for (const auto& entry : node.entries) {
-        if (std::ranges::find(section.exactly_one_of, entry.key) == section.exactly_one_of.end()) continue;
+        if (std::ranges::find(choice.keys, entry.key) == choice.keys.end()) continue;
         if (first != nullptr)
-            reader.problems().error(entry.mark,
-                                    section.title + " has both '" + first->key + "' and '" + entry.key + "'",
-                                    "give exactly one of " + joined(section.exactly_one_of, ", "));
+            reader.problems().error(
+                entry.mark, section.title + " has both '" + first->key + "' and '" + entry.key + "'", choice.hint);
         else
             first = &entry;
     }
-    if (first == nullptr && !section.exactly_one_of.empty())
-        reader.problems().error(node.mark, section.title + " needs one of " + joined(section.exactly_one_of, ", "),
+    if (choice.required && first == nullptr)
+        reader.problems().error(node.mark, section.title + " needs one of " + joined(choice.keys, ", "),
                                 "give exactly one");
 }
 

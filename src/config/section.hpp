@@ -44,14 +44,21 @@ struct Key {
     std::function<Node(const void*)> write;
 };
 
+/// Keys of which one at most may be given.
+struct Choice {
+    std::vector<std::string> keys;
+    bool required = false;  ///< one must be given
+    std::string hint;       ///< what to do where several are
+};
+
 struct Section {
     std::string name;   ///< of its definition in the JSON Schema: "keepalive"
     std::string title;  ///< in messages: "keepalive", "a pool"
     std::string path;   ///< where it stands: "pools.NAME.keepalive"
     std::string text;
     std::vector<Key> keys;
-    std::vector<std::string> exactly_one_of;  ///< keys of which one must be given, and no other
-    std::string shorthand;                    ///< the key that a plain value in the map's place stands for
+    Choice choice;
+    std::string shorthand;  ///< the key that a plain value in the map's place stands for
     std::function<void(const Node&, void*, Reader&)> finish;
     std::function<Node()> defaults;  ///< a default value, printed
 
@@ -61,8 +68,8 @@ struct Section {
 /// A Section whose object is a T.
 template <class T>
 struct SectionOf : Section {
-    SectionOf&& with_exactly_one_of(std::vector<std::string> names) && {
-        exactly_one_of = std::move(names);
+    SectionOf&& with_choice(Choice of) && {
+        choice = std::move(of);
         return std::move(*this);
     }
 };
