@@ -2,6 +2,7 @@
 /// The head of a message as the rest of the daemon sees it: views into the bytes that were received, checked against
 /// RFC 9110 and 9112, with everything that decides about framing, persistence and routing already worked out. Nothing
 /// above knows the version of the protocol. A head belongs to its exchange; only the exchange's worker touches it.
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string_view>
@@ -59,6 +60,7 @@ enum class FieldId : std::uint8_t {
     server,
     count_
 };
+inline constexpr std::size_t field_id_count = static_cast<std::size_t>(FieldId::count_);
 
 struct Field {
     std::string_view name;   ///< as it was received
