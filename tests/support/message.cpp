@@ -111,7 +111,7 @@ bool equal_ignoring_case(std::string_view a, std::string_view b) {
 }
 
 std::string escaped(std::string_view bytes) {
-    static constexpr std::size_t shown = 2000;
+    static constexpr std::size_t shown = 500;
     static constexpr std::array digits{'0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'};
     std::string text;
     for (const char c : bytes.substr(0, shown)) {
@@ -128,6 +128,10 @@ std::string escaped(std::string_view bytes) {
     }
     if (bytes.size() > shown) text += "... (" + std::to_string(bytes.size()) + " bytes)";
     return text;
+}
+
+void PrintTo(const Field& field, std::ostream* out) {
+    *out << field.name << ": " << escaped(field.value);
 }
 
 void PrintTo(const Message& message, std::ostream* out) {

@@ -47,6 +47,7 @@ struct Message {
     std::string head_without(const std::vector<std::string_view>& names) const;
 };
 
+void PrintTo(const Field& field, std::ostream* out);
 void PrintTo(const Message& message, std::ostream* out);
 
 /// Fills start line and fields from `head`.

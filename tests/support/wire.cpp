@@ -142,14 +142,16 @@ bool Wire::await_readable() {
     return !pending_.empty();
 }
 
-bool Wire::take(std::size_t count, std::string& to, std::string& raw) {
-    bool enough = true;
-    while (pending_.size() < count && enough) enough = fill();
-    const auto taken = std::string_view{pending_}.substr(0, count);
-    to += taken;
-    raw += taken;
-    pending_.erase(0, taken.size());
-    return enough;
+/// Moves `count` bytes, or all there are before the end, from the stream to `to`.
+bool Wire::take(std::size_t count, std::string& to) {
+    while (true) {
+        const auto taken = std::min(count, pending_.size());
+        to.append(pending_, 0, taken);
+        pending_.erase(0, taken);
+        count -= taken;
+        if (count == 0) return true;
+        if (!fill()) return false;
+    }
 }
 
 bool Wire::receive_line(std::string& line, std::string& raw) {
@@ -188,11 +190,11 @@ Message Wire::receive_head(Kind kind) {
 
 Message Wire::receive_message(Kind kind) {
     Message message = receive_head(kind);
-    if (!message.start_line.empty()) receive_body(message, kind);
+    if (!message.start_line.empty()) receive_body(message);
     return message;
 }
 
-void Wire::receive_body(Message& message, Kind kind) {
+void Wire::receive_body(Message& message) {
     switch (message.framing) {
         case Framing::none: message.complete = true; break;
         case Framing::chunked: receive_chunked(message); break;
@@ -201,11 +203,11 @@ void Wire::receive_body(Message& message, Kind kind) {
             const std::string digits = message.field("Content-Length");
             std::size_t length = 0;
             std::from_chars(digits.data(), digits.data() + digits.size(), length);
-            message.complete = take(length, message.body, message.raw);
+            message.complete = take(length, message.body);
+            message.raw += message.body;
             break;
         }
     }
-    static_cast<void>(kind);
 }
 
 void Wire::receive_to_end(Message& message) {
@@ -224,8 +226,12 @@ void Wire::receive_chunked(Message& message) {
         const auto [rest, error] = std::from_chars(line.data(), line.data() + line.size(), size, 16);
         if (error != std::errc{}) return;
         if (size == 0) break;
-        std::string crlf;
-        if (!take(size, message.body, message.raw) || !take(2, crlf, message.raw) || crlf != "\r\n") return;
+        std::string data;
+        std::string ending;
+        const bool whole = take(size, data) && take(2, ending);
+        message.body += data;
+        message.raw += data + ending;
+        if (!whole || ending != "\r\n") return;
     }
     while (receive_line(line, message.raw)) {
         if (line.empty()) {
@@ -250,8 +256,7 @@ std::string Wire::receive_until(std::string_view mark) {
 
 std::string Wire::receive_exactly(std::size_t count) {
     std::string bytes;
-    std::string raw;
-    if (!take(count, bytes, raw)) {
+    if (!take(count, bytes)) {
         pending_ = bytes;
         give_up(std::to_string(count) + " bytes");
     }
@@ -288,11 +293,6 @@ void Wire::reset() {
 void Wire::interrupt() {
     const std::lock_guard lock{descriptor_mutex_};
     if (descriptor_ >= 0) ::shutdown(descriptor_, SHUT_RDWR);
-}
-
-void Wire::shrink_receive_buffer() {
-    const int bytes = 4096;
-    ::setsockopt(descriptor_, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
 }
 
 }  // namespace nsboot_lb::test

@@ -86,15 +86,13 @@ class Wire {
 
     /// Is shown every byte as it is received.
     void set_observer(std::function<void(std::string_view)> observer) { observer_ = std::move(observer); }
-    /// Makes the kernel's receive buffer small, so that not reading is soon felt by the sender.
-    void shrink_receive_buffer();
 
   private:
     bool fill();
     bool wait(short events, std::chrono::milliseconds time) const;
     bool receive_line(std::string& line, std::string& raw);
-    bool take(std::size_t count, std::string& to, std::string& raw);
-    void receive_body(Message& message, Kind kind);
+    bool take(std::size_t count, std::string& to);
+    void receive_body(Message& message);
     void receive_chunked(Message& message);
     void receive_to_end(Message& message);
     [[noreturn]] void give_up(std::string_view awaited) const;
