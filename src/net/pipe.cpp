@@ -1,9 +1,8 @@
 #include "nsboot_lb/net/pipe.hpp"
 
+#include <array>
 #include <fcntl.h>
 #include <unistd.h>
-
-#include <array>
 #include <utility>
 
 namespace nsboot_lb::net {

@@ -60,6 +60,13 @@ IoResult Stream::read_some(std::span<char> into) {
     }
 }
 
+bool Stream::quiet() {
+    char byte = 0;
+    if (::recv(source_.descriptor(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 || !blocked(errno)) return false;
+    source_.would_block_reads();
+    return true;
+}
+
 IoResult Stream::write_some(std::string_view bytes) {
     for (;;) {
         const auto sent = ::send(source_.descriptor(), bytes.data(), bytes.size(), MSG_NOSIGNAL);

@@ -49,6 +49,9 @@ class Stream {
     IoResult write_some(std::string_view bytes);
     IoResult write_some(std::span<const iovec> pieces);
 
+    /// Whether nothing is there to read, not even the peer's FIN. Asks the kernel (one system call).
+    bool quiet();
+
     /// Moves up to `size` bytes from this socket into a pipe, without copying them.
     IoResult splice_to_pipe(int pipe, std::size_t size);
     /// Moves up to `size` bytes from a pipe into this socket.

@@ -1,18 +1,21 @@
 #include "nsboot_lb/http/h1/body.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <cstring>
 
 namespace nsboot_lb::http::h1 {
 
 namespace {
-iovec piece_of(std::string_view text) { return {const_cast<char*>(text.data()), text.size()}; }  // only ever read from
+iovec piece_of(std::string_view text) {
+    return {const_cast<char*>(text.data()), text.size()};
+}  // only ever read from
 }  // namespace
 
-BodySource::Batch BodySource::read(BodyScratch& scratch) {
+BodySource::Batch BodySource::read(BodyScratch& scratch, std::size_t most) {
     if (decoder_.ended()) return {.status = Status::ok, .ended = true};
-    if (!input_->empty()) return decode(input_->view().substr(0, BodyScratch::read_size), true, scratch);
-    const auto result = stream_->read_some(scratch.bytes);
+    if (!input_->empty()) return decode(input_->view().substr(0, most), true, scratch);
+    const auto result = stream_->read_some(std::span{scratch.bytes}.first(std::min(most, scratch.bytes.size())));
     switch (result.status) {
         case net::IoStatus::ok: return decode({scratch.bytes.data(), result.bytes}, false, scratch);
         case net::IoStatus::would_block: return {.status = Status::would_block};

@@ -18,7 +18,9 @@ int hex_value(char c) {
     return folded >= 'a' && folded <= 'f' ? folded - 'a' + 10 : -1;
 }
 
-bool is_blank(char c) { return c == ' ' || c == '\t'; }
+bool is_blank(char c) {
+    return c == ' ' || c == '\t';
+}
 
 bool is_text(char c) {
     const auto byte = static_cast<unsigned char>(c);
@@ -133,7 +135,9 @@ BodyDecoder::State BodyDecoder::extension_char(char c) {
     return c == ';' ? State::extension_begin : State::failed;
 }
 
-BodyDecoder::State BodyDecoder::size_line_ended() { return remaining_ == 0 ? State::trailers : State::data; }
+BodyDecoder::State BodyDecoder::size_line_ended() {
+    return remaining_ == 0 ? State::trailers : State::data;
+}
 
 // The section is usually the empty line alone. It may arrive in pieces, so it is gathered until it is whole.
 BodyDecoder::Piece BodyDecoder::read_trailers(std::string_view input, std::size_t consumed) {

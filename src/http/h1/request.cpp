@@ -100,7 +100,7 @@ bool read_absolute_form(RequestHead& head) {
     const auto path = rest.find_first_of("/?");
     head.host = rest.substr(0, path);
     if (path == std::string_view::npos)
-        head.origin_target = "/";
+        head.origin_target = head.method == Method::options ? "*" : "/";  // RFC 9112 3.2.4
     else if (rest[path] == '/')
         head.origin_target = rest.substr(path);
     else

@@ -122,15 +122,31 @@ Parsed parse_strictly(std::string_view bytes, const HeadLimits& limits, Response
     return Parsed::complete;
 }
 
+/// What mend() can do nothing about: a status line that is none, controls, bare CR or LF. A CR at the end may still get
+/// its LF.
+bool is_hopeless(std::string_view head) {
+    const auto* at = head.data();
+    const auto* const end = at + head.size();
+    ResponseHead line;
+    HeadError error;
+    if (read_status_line(at, end, line, error) != Parsed::complete) return true;
+    while ((at = scan_value(at, end)) != end) {
+        if (read_line_end(at, end, bad_response, error) == Parsed::failed) return true;
+        if (at + 1 == end && *at == '\r') return false;
+    }
+    return false;
+}
+
 /// The head without obsolete folding and without white space in front of colons, if that is all that is wrong with it.
 /// RFC 9112 5.1 and 5.2 ask a proxy to mend exactly these.
 std::string mend(std::string_view head) {
     std::string mended;
     mended.reserve(head.size());
-    bool in_name = false;  // the status line has no name
+    bool in_name = false;    // the status line has no name
+    bool in_fields = false;  // and nothing can be folded into it (RFC 9112 2.2)
     for (std::size_t i = 0; i < head.size(); ++i) {
         const char c = head[i];
-        if (c == '\r' && head.substr(i).starts_with("\r\n") && i + 2 < head.size() &&
+        if (in_fields && c == '\r' && i + 2 < head.size() && head[i + 1] == '\n' &&
             (head[i + 2] == ' ' || head[i + 2] == '\t')) {
             mended += ' ';
             i += 2;
@@ -144,7 +160,7 @@ std::string mend(std::string_view head) {
             }
         }
         if (c == '\n')
-            in_name = true;
+            in_name = in_fields = true;
         else if (c == ':')
             in_name = false;
         mended += c;
@@ -162,8 +178,7 @@ Parsed parse_response(std::string_view bytes, const HeadLimits& limits, Response
         const auto end = bytes.find("\r\n\r\n");
         if (end == std::string_view::npos) {
             // The mistake may be one that can be mended once all of the head is there.
-            const bool http = bytes.starts_with("HTTP/1.") && head.status >= 100;
-            if (!http) return result;
+            if (is_hopeless(bytes)) return result;
             return bytes.size() > limits.header_size ? fail(error, too_large) : Parsed::incomplete;
         }
         mended = mend(bytes.substr(0, end + 4));

@@ -1,14 +1,13 @@
 #pragma once
-/// Bodies in motion: a BodySource takes one off a connection, a BodySink puts one onto another, and neither holds more of
-/// it than one read. What a read gives is a batch of views into the worker's scratch, good until the reader waits for
-/// anything. Each belongs to one message of one exchange.
-#include <sys/uio.h>
-
+/// Bodies in motion: a BodySource takes one off a connection, a BodySink puts one onto another, and neither holds more
+/// of it than one read. What a read gives is a batch of views into the worker's scratch, good until the reader waits
+/// for anything. Each belongs to one message of one exchange.
 #include <array>
 #include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
+#include <sys/uio.h>
 
 #include "nsboot_lb/http/h1/body_decoder.hpp"
 #include "nsboot_lb/net/stream.hpp"
@@ -66,8 +65,9 @@ class BodySource {
         std::uint64_t bytes = 0;
         bool ended = false;
     };
-    /// What there is to read now. Bytes of the next message stay in the input.
-    Batch read(BodyScratch& scratch);
+    /// What there is to read now, at most `most` bytes of it from the socket. Bytes of the next message stay in the
+    /// input.
+    Batch read(BodyScratch& scratch, std::size_t most = BodyScratch::read_size);
 
     net::Stream& stream() { return *stream_; }
     Input& input() { return *input_; }

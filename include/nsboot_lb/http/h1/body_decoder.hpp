@@ -6,8 +6,8 @@
 #include <string>
 #include <string_view>
 
-#include "nsboot_lb/http/head.hpp"
 #include "nsboot_lb/http/h1/parse.hpp"
+#include "nsboot_lb/http/head.hpp"
 
 namespace nsboot_lb::http::h1 {
 

@@ -31,8 +31,8 @@ class Output {
     }
     void append_number(std::uint64_t number, int base = 10) {
         make_room(20);
-        size_ = static_cast<std::size_t>(
-            std::to_chars(data_.get() + size_, data_.get() + capacity_, number, base).ptr - data_.get());
+        size_ = static_cast<std::size_t>(std::to_chars(data_.get() + size_, data_.get() + capacity_, number, base).ptr -
+                                         data_.get());
     }
     /// "name: value\r\n"
     void append_field(std::string_view name, std::string_view value) { append({name, ": ", value, "\r\n"}); }

@@ -1,0 +1,73 @@
+#pragma once
+/// The daemon as a whole: its configuration in force, its workers, its listening addresses, and how they change: start,
+/// reload, drain, stop. Belongs to the control thread; main owns it and wires the admin listener to it.
+#include <chrono>
+#include <expected>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <boost/asio/io_context.hpp>
+
+#include "nsboot_lb/config/load.hpp"
+#include "nsboot_lb/forward/snapshot.hpp"
+#include "nsboot_lb/observe/access_log.hpp"
+#include "nsboot_lb/observe/statistics.hpp"
+
+namespace nsboot_lb::server {
+
+/// What a reload came to. Problems are as --check writes them.
+struct Reloaded {
+    bool successful = false;
+    std::vector<std::string> problems;
+};
+
+/// A listener's address as it is really bound.
+struct Listening {
+    std::string listener;  ///< its name
+    std::string address;
+};
+
+class Server {
+  public:
+    /// `control` is the loop of the thread that calls. `workers` stays for the process' life.
+    Server(boost::asio::io_context& control, std::string config_file, unsigned workers);
+    ~Server();
+    Server(const Server&) = delete;
+    Server& operator=(const Server&) = delete;
+
+    /// Binds and serves. All or nothing: the errors say what could not be had.
+    std::expected<void, std::vector<std::string>> start(config::Config config);
+    /// Loads the configuration file anew. All or nothing: with an error the old configuration goes on.
+    Reloaded reload();
+    /// Stops accepting, finishes what is in flight up to shutdown.drain_timeout, then calls `done` (on the control
+    /// thread).
+    void drain(std::function<void()> done);
+    void reopen_logs();
+
+    bool draining() const;
+    const config::Config& config() const;
+    const forward::Snapshot& snapshot() const;
+    observe::Statistics& statistics();
+    std::vector<Listening> listening() const;
+    std::chrono::system_clock::time_point started() const;
+    std::uint64_t access_log_lost_lines() const;
+
+    enum class ServerState : std::uint8_t { up, drain, down };
+    enum class Changed : std::uint8_t { yes, no_such_pool, no_such_server };
+    /// By the operator, at run time; survives reloads that do not touch the server.
+    Changed change_server(std::string_view pool, std::string_view server, std::optional<ServerState> state,
+                          std::optional<std::uint32_t> weight);
+
+  private:
+    class Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+/// How many workers a configuration asks for: `workers`, or as many as the process may use CPUs.
+unsigned worker_count(const config::Config& config);
+
+}  // namespace nsboot_lb::server

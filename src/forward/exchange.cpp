@@ -1,0 +1,60 @@
+#include "nsboot_lb/forward/exchange.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include "nsboot_lb/forward/worker.hpp"
+
+namespace nsboot_lb::forward {
+
+void HeadBuffer::append(std::string_view bytes) {
+    while (capacity_ - size_ < bytes.size()) grow();
+    if (!bytes.empty()) std::memcpy(bytes_.get() + size_, bytes.data(), bytes.size());
+    size_ += bytes.size();
+}
+
+void HeadBuffer::grow() {
+    auto larger = std::make_unique_for_overwrite<char[]>(capacity_ * 2);
+    std::memcpy(larger.get(), bytes_.get(), size_);
+    bytes_ = std::move(larger);
+    capacity_ *= 2;
+}
+
+void HeadBuffer::clear() {
+    size_ = 0;
+    if (capacity_ == first_size) return;
+    bytes_ = std::make_unique_for_overwrite<char[]>(first_size);
+    capacity_ = first_size;
+}
+
+void Exchange::clear() {
+    head.clear();
+    request.clear();
+    client = nullptr;
+    client_address = {};
+    client_text.clear();
+    scheme = "http";
+    rewritten_target.clear();
+    request_id = {};
+    view.reset();
+    route = nullptr;
+    tried.clear();
+    request_additions.clear();
+    response_additions.clear();
+    host_text.clear();
+    settled_request_fields.reset();
+    settled_response_fields.reset();
+    status = 0;
+    reason = observe::Reason::none;
+    head_received = 0;
+    body_received = 0;
+    head_sent = 0;
+    body_sent = 0;
+    attempts = 0;
+    server = {};
+    upstream_duration = {};
+    response_started = false;
+    request_body_started = false;
+}
+
+}  // namespace nsboot_lb::forward

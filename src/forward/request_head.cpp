@@ -1,0 +1,141 @@
+#include "request_head.hpp"
+
+#include <algorithm>
+
+namespace nsboot_lb::forward {
+
+using http::Field;
+using http::FieldId;
+
+namespace {
+
+std::string_view trimmed(std::string_view text) {
+    const auto first = text.find_first_not_of(" \t");
+    if (first == std::string_view::npos) return {};
+    return text.substr(first, text.find_last_not_of(" \t") - first + 1);
+}
+
+/// An X-Forwarded-For entry, which some proxies write with a port.
+std::optional<base::IpAddress> read_address(std::string_view entry) {
+    if (entry.starts_with('[')) return base::IpAddress::parse(entry.substr(1, entry.find(']') - 1));
+    if (const auto address = base::IpAddress::parse(entry)) return address;
+    return base::IpAddress::parse(entry.substr(0, entry.find(':')));
+}
+
+/// The client behind trusted proxies: of X-Forwarded-For, from its end, the first address that is not trusted. What is
+/// in front of that may be anybody's invention.
+void find_client(Exchange& exchange, const std::vector<base::Cidr>& trust) {
+    const auto& fields = exchange.request.fields;
+    for (auto field = fields.rbegin(); field != fields.rend(); ++field) {
+        if (field->id != FieldId::x_forwarded_for) continue;
+        auto rest = field->value;
+        while (!rest.empty()) {
+            const auto comma = rest.rfind(',');
+            const auto entry = trimmed(comma == std::string_view::npos ? rest : rest.substr(comma + 1));
+            rest = comma == std::string_view::npos ? std::string_view{} : rest.substr(0, comma);
+            const auto address = read_address(entry);
+            if (!address) return;
+            exchange.client_address = *address;
+            exchange.client_text = address->text();
+            if (!base::any_contains(trust, *address)) return;
+        }
+    }
+}
+
+/// Marks the fields that this proxy writes itself, or does not believe.
+void drop_fields(Exchange& exchange, bool trusted) {
+    for (auto& field : exchange.request.fields) {
+        switch (field.id) {
+            case FieldId::content_length:
+            case FieldId::x_forwarded_for:
+            case FieldId::x_real_ip: field.dropped = true; break;
+            case FieldId::x_forwarded_proto:
+            case FieldId::x_forwarded_host:
+            case FieldId::forwarded: field.dropped = field.dropped || !trusted; break;
+            case FieldId::x_request_id:
+                if (trusted && exchange.request_id.empty() && !field.value.empty()) exchange.request_id = field.value;
+                field.dropped = true;
+                break;
+            case FieldId::host:
+                // The authority of an absolute-form target takes its place (RFC 9112 3.2.2).
+                if (field.value != exchange.request.host) field.dropped = true;
+                break;
+            default: break;
+        }
+    }
+}
+
+bool is_loop(const Exchange& exchange, std::string_view pseudonym) {
+    return std::ranges::any_of(exchange.request.fields, [&](const Field& field) {
+        return field.id == FieldId::via && field.value.find(pseudonym) != std::string_view::npos;
+    });
+}
+
+void write_forwarded_for(const Exchange& exchange, http::h1::Output& out) {
+    out.append("X-Forwarded-For: ");
+    if (exchange.client->trusted) {
+        for (const auto& field : exchange.request.fields) {
+            if (field.id == FieldId::x_forwarded_for && !field.value.empty()) out.append({field.value, ", "});
+        }
+    }
+    out.append({exchange.client->text(), "\r\nX-Real-IP: ", exchange.client_ip(), "\r\n"});
+}
+
+bool has_kept(const Exchange& exchange, FieldId id) {
+    const auto* field = exchange.request.find(id);
+    return field != nullptr && !field->dropped;
+}
+
+void write_connection(const http::RequestHead& request, http::h1::Output& out) {
+    if (request.upgrade == http::UpgradeKind::websocket) {
+        out.append("Connection: Upgrade\r\nUpgrade: websocket\r\n");
+    } else if (request.accepts_trailers) {
+        out.append("Connection: TE\r\nTE: trailers\r\n");
+    }
+}
+
+void write_framing(const http::RequestHead& request, http::h1::Output& out) {
+    if (request.framing == http::Framing::chunked) {
+        out.append("Transfer-Encoding: chunked\r\n");
+    } else if (request.framing == http::Framing::length || request.find(FieldId::content_length) != nullptr) {
+        out.append("Content-Length: ");
+        out.append_number(request.content_length);
+        out.append("\r\n");
+    }
+}
+
+}  // namespace
+
+bool prepare_request(Worker& worker, Exchange& exchange) {
+    const bool trusted = exchange.client->trusted;
+    exchange.client_address = exchange.client->address;
+    if (trusted) find_client(exchange, exchange.view->snapshot->config->forwarded.trust);
+    drop_fields(exchange, trusted);
+    if (exchange.request_id.empty()) {
+        worker.request_ids.next(exchange.made_id);
+        exchange.request_id = {exchange.made_id.data(), exchange.made_id.size()};
+    }
+    return !is_loop(exchange, worker.pseudonym);
+}
+
+void write_request_head(const Worker& worker, const Exchange& exchange, const upstream::Endpoint& endpoint,
+                        http::h1::Output& out) {
+    const auto& request = exchange.request;
+    const auto host = request.host.empty() ? std::string_view{endpoint.host} : request.host;
+    out.clear();
+    out.append({request.method_text, " ",
+                exchange.rewritten_target.empty() ? request.origin_target : exchange.rewritten_target,
+                " HTTP/1.1\r\n"});
+    if (!has_kept(exchange, FieldId::host)) out.append_field("Host", host);
+    out.append_fields(request.fields);
+    write_forwarded_for(exchange, out);
+    if (!has_kept(exchange, FieldId::x_forwarded_proto)) out.append_field("X-Forwarded-Proto", exchange.scheme);
+    if (!has_kept(exchange, FieldId::x_forwarded_host)) out.append_field("X-Forwarded-Host", host);
+    out.append({"X-Request-ID: ", exchange.request_id, "\r\nVia: 1.1 ", worker.pseudonym, "\r\n"});
+    write_framing(request, out);
+    write_connection(request, out);
+    for (const auto& [name, value] : exchange.request_additions) out.append_field(name, value);
+    out.append("\r\n");
+}
+
+}  // namespace nsboot_lb::forward

@@ -1,0 +1,84 @@
+#include "nsboot_lb/forward/serve.hpp"
+
+#include <boost/asio/thread_pool.hpp>
+
+#include "answer.hpp"
+#include "finish.hpp"
+#include "forward.hpp"
+#include "own_answers.hpp"
+#include "request_head.hpp"
+
+namespace nsboot_lb::forward {
+
+using observe::Reason;
+
+namespace {
+
+/// The first route that takes the request, or the one that answers 404.
+const RouteView& find_route(const Exchange& exchange) {
+    const auto& request = exchange.request;
+    route::RouteRequest wanted;
+    wanted.host = request.host;
+    wanted.path = request.path;
+    wanted.method = request.method_text;
+    wanted.head = &request;
+    wanted.websocket = request.upgrade == http::UpgradeKind::websocket;
+    wanted.client = exchange.client_address;
+    const auto match = exchange.view->snapshot->route_table.match(wanted);
+    return match ? exchange.view->routes[*match] : exchange.view->no_route;
+}
+
+net::Task<std::optional<Answer>> run_filters(Worker& worker, Exchange& exchange) {
+    for (const auto& filter : exchange.route->entry->request_filters) {
+        auto verdict = filter->on_request(exchange);
+        if (auto* answer = std::get_if<Answer>(&verdict)) co_return std::move(*answer);
+        if (!std::holds_alternative<Later>(verdict)) continue;
+        auto answer = co_await filter->on_request_later(worker, exchange);
+        if (answer) co_return answer;
+    }
+    co_return std::nullopt;
+}
+
+/// What the daemon can answer without a server.
+net::Task<std::optional<Answer>> answer_here(Worker& worker, Exchange& exchange) {
+    exchange.route = &exchange.view->no_route;
+    const bool first_visit = prepare_request(worker, exchange);
+    if (!first_visit) co_return error_answer(502, Reason::loop, "the request came back to this load balancer");
+    if (auto answer = answer_method(exchange)) co_return answer;
+    exchange.route = &find_route(exchange);
+    if (exchange.route == &exchange.view->no_route) co_return error_answer(404, Reason::no_route);
+    if (!exchange.route->entry->request_filters.empty()) {
+        auto answer = co_await run_filters(worker, exchange);
+        if (answer) co_return answer;
+    }
+    co_return answer_route(exchange);
+}
+
+}  // namespace
+
+net::Task<After> serve(Worker& worker, Exchange& exchange) {
+    auto after = After::reset;
+    auto answer = co_await answer_here(worker, exchange);
+    if (!answer) {
+        auto forwarded = co_await forward(worker, exchange);
+        if (forwarded)
+            after = *forwarded;
+        else
+            answer = std::move(forwarded.error());
+    }
+    if (answer) after = co_await send_answer(worker, exchange, std::move(*answer));
+    finish(worker, exchange);
+    co_return after;
+}
+
+net::Task<After> refuse(Worker& worker, Exchange& exchange, http::HeadError error) {
+    exchange.route = &exchange.view->no_route;
+    exchange.client_address = exchange.client->address;
+    auto answer = error_answer(error.status, error.reason, error.text);
+    answer.close = true;
+    const auto after = co_await send_answer(worker, exchange, std::move(answer));
+    finish(worker, exchange);
+    co_return after;
+}
+
+}  // namespace nsboot_lb::forward

@@ -1,0 +1,12 @@
+#pragma once
+/// An upgraded connection: after the 101, bytes go both ways as they are until both sides have closed, one breaks, or
+/// nothing has moved for timeouts.tunnel_idle.
+#include "attempt.hpp"
+#include "nsboot_lb/forward/worker.hpp"
+#include "nsboot_lb/net/task.hpp"
+
+namespace nsboot_lb::forward {
+
+net::Task<After> tunnel(Worker& worker, Exchange& exchange, Attempt& attempt);
+
+}  // namespace nsboot_lb::forward

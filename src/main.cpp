@@ -1,0 +1,130 @@
+/// The command line: load, wire, run. Nothing else.
+#include <csignal>
+#include <cstdio>
+#include <iostream>
+#include <string>
+
+#include <CLI/CLI.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+
+#include "nsboot_lb/admin/admin_server.hpp"
+#include "nsboot_lb/config/load.hpp"
+#include "nsboot_lb/observe/log.hpp"
+#include "nsboot_lb/server/server.hpp"
+#include "service.hpp"
+#include "version.hpp"
+#include "wiring.hpp"
+
+namespace {
+
+using namespace nsboot_lb;
+
+namespace log = observe::log;
+
+constexpr int exit_error = 1;
+
+void print_problems(const config::LoadResult& loaded, std::ostream& out) {
+    for (const auto& problem : loaded.problems) out << problem.text() << '\n';
+}
+
+int check(const std::string& file) {
+    const auto loaded = config::load(file);
+    print_problems(loaded, std::cout);
+    if (!loaded.ok()) return exit_error;
+    std::cout << file << ": configuration is fine\n";
+    return 0;
+}
+
+int print_config(const std::string& file) {
+    const auto loaded = config::load(file);
+    print_problems(loaded, std::cerr);
+    if (!loaded.ok()) return exit_error;
+    std::cout << config::print(*loaded.config);
+    return 0;
+}
+
+/// Runs until told to stop.
+int run(const std::string& file) {
+    auto loaded = config::load(file);
+    print_problems(loaded, std::cerr);
+    if (!loaded.ok()) return exit_error;
+    const auto& logging = loaded.config->logging;
+    if (const auto ready = log::init(wiring::log_level(logging.level), logging.target); !ready) {
+        std::cerr << "nsboot-lb: error: " << ready.error() << '\n';
+        return exit_error;
+    }
+
+    boost::asio::io_context control{1};
+    server::Server server{control, file, server::worker_count(*loaded.config)};
+    if (const auto started = server.start(std::move(*loaded.config)); !started) {
+        for (const auto& error : started.error()) log::error("{}", error);
+        return exit_error;
+    }
+    wiring::Admin admin{control, server, file};
+    if (const auto started = admin.apply(); !started) {
+        log::error("{}", started.error());
+        return exit_error;
+    }
+    wiring::Service service{control};
+
+    boost::asio::signal_set signals{control, SIGHUP, SIGTERM, SIGINT};
+    signals.add(SIGUSR1);
+    std::function<void()> wait_for_signal = [&] {
+        signals.async_wait([&](const boost::system::error_code& error, int signal) {
+            if (error) return;
+            switch (signal) {
+                case SIGHUP: admin.reload(); break;
+                case SIGUSR1: server.reopen_logs(); break;
+                default:
+                    if (server.draining()) {
+                        log::warn("stopping at once");
+                        control.stop();
+                        return;
+                    }
+                    log::info("draining");
+                    service.stopping();
+                    server.drain([&] { control.stop(); });
+            }
+            wait_for_signal();
+        });
+    };
+    wait_for_signal();
+    log::info("ready");
+    service.ready(server.config());
+    control.run();
+    log::info("stopped");
+    return 0;
+}
+
+}  // namespace
+
+int main(int count, char** arguments) {
+    std::signal(SIGPIPE, SIG_IGN);
+    CLI::App app{"HTTP load balancer for clusters of NSBoot servers", "nsboot-lb"};
+    std::string file = "/etc/nsboot-lb/nsboot-lb.yaml";
+    bool only_check = false;
+    bool only_print = false;
+    bool only_version = false;
+    app.add_option("-c,--config", file, "Configuration file")->capture_default_str();
+    app.add_flag("-t,--check", only_check, "Check the configuration and exit: 0 fine, 1 errors");
+    app.add_flag("--print-config", only_print, "Print the effective configuration with every default and exit");
+    app.add_flag("--version", only_version, "Print the versions of the daemon and of its libraries and exit");
+    try {
+        app.parse(count, arguments);
+    } catch (const CLI::ParseError& error) {
+        return app.exit(error);
+    }
+    try {
+        if (only_version) {
+            std::cout << wiring::version_text();
+            return 0;
+        }
+        if (only_check) return check(file);
+        if (only_print) return print_config(file);
+        return run(file);
+    } catch (const std::exception& error) {
+        std::fprintf(stderr, "nsboot-lb: error: %s\n", error.what());
+        return exit_error;
+    }
+}

@@ -1,0 +1,342 @@
+#include "nsboot_lb/server/server.hpp"
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <random>
+#include <sched.h>
+#include <sys/resource.h>
+#include <utility>
+
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/thread_pool.hpp>
+
+#include "bound_address.hpp"
+#include "build_snapshot.hpp"
+#include "connection_limits.hpp"
+#include "health_checks.hpp"
+#include "names.hpp"
+#include "nsboot_lb/observe/log.hpp"
+#include "worker_thread.hpp"
+
+namespace nsboot_lb::server {
+
+namespace log = observe::log;
+
+namespace {
+
+/// Clients that keep a connection alive get this long to send one more request and be told to close.
+constexpr std::chrono::milliseconds idle_grace{1000};
+/// Threads for what would hold up an event loop, such as checking passwords.
+constexpr unsigned background_threads = 2;
+/// Descriptors that are not for connections: logs, epoll sets, listeners, pipes, the admin listener.
+constexpr std::uint64_t spare_descriptors = 256;
+
+/// Tells this daemon from others in Via fields, so that a loop is noticed.
+std::string make_pseudonym() {
+    std::random_device device;
+    constexpr std::string_view digits = "0123456789abcdef";
+    std::string pseudonym = "nsboot-lb-";
+    for (int i = 0; i < 8; ++i) pseudonym += digits[device() % digits.size()];
+    return pseudonym;
+}
+
+/// As many descriptors as the process may have; gives how many that are.
+std::uint64_t raise_descriptor_limit() {
+    rlimit limit{};
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return 1024;
+    limit.rlim_cur = limit.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
+    (void)getrlimit(RLIMIT_NOFILE, &limit);
+    return limit.rlim_cur;
+}
+
+std::vector<std::string> changed_addresses(const std::map<std::string, BoundAddress>& before,
+                                           const std::map<std::string, BoundAddress*>& wanted) {
+    std::vector<std::string> gone;
+    for (const auto& [text, bound] : before) {
+        if (!wanted.contains(text)) gone.push_back(text);
+    }
+    return gone;
+}
+
+}  // namespace
+
+unsigned worker_count(const config::Config& config) {
+    if (config.workers != 0) return config.workers;
+    cpu_set_t usable;
+    CPU_ZERO(&usable);
+    if (sched_getaffinity(0, sizeof usable, &usable) != 0) return 1;
+    return static_cast<unsigned>(std::max(CPU_COUNT(&usable), 1));
+}
+
+class Server::Impl {
+  public:
+    Impl(boost::asio::io_context& control, std::string config_file, unsigned workers)
+        : control_(control),
+          config_file_(std::move(config_file)),
+          statistics_(workers),
+          background_(background_threads),
+          drain_timer_(control),
+          names_(control, [this] { addresses_changed(); }),
+          checks_(control, statistics_) {
+        descriptors_ = raise_descriptor_limit();
+        const auto pseudonym = make_pseudonym();
+        for (unsigned i = 0; i < workers; ++i) {
+            workers_.push_back(
+                std::make_unique<WorkerThread>(i, workers, statistics_, pseudonym, limits_, background_));
+        }
+    }
+
+    ~Impl() {
+        checks_.stop();
+        names_.stop();
+        workers_.clear();  // joins them
+        background_.join();
+    }
+
+    std::expected<void, std::vector<std::string>> apply(config::Config loaded) {
+        auto config = std::make_shared<const config::Config>(std::move(loaded));
+        names_.use(*config, !snapshot_);
+        auto built = build(config);
+        if (!built) return std::unexpected{std::move(built.error())};
+        auto access_log = open_access_log(*config);
+        if (!access_log) return std::unexpected{std::vector{std::move(access_log.error())}};
+        if (auto bound = bind_new(*config); !bound) return std::unexpected{std::vector{std::move(bound.error())}};
+
+        access_log_ = std::move(*access_log);
+        config_ = std::move(config);
+        const auto most = config_->limits.connections;
+        limits_.set(most != 0 ? most : usable_connections(), config_->limits.connections_per_client);
+        go_live(std::move(*built));
+        publish_listeners();
+        return {};
+    }
+
+    void start_workers() {
+        for (auto& worker : workers_) worker->start();
+    }
+
+    void go_live(std::shared_ptr<const forward::Snapshot> snapshot) {
+        const auto now = std::chrono::steady_clock::now();
+        // The pools were made here and nobody else has seen them yet; activate() is the last change to them.
+        for (const auto& pool : snapshot->pools) std::const_pointer_cast<upstream::Pool>(pool)->activate(now);
+        snapshot_ = std::move(snapshot);
+        for (auto& worker : workers_) worker->use(snapshot_, access_log_);
+        checks_.use(*snapshot_);
+    }
+
+    void drain(std::function<void()> done) {
+        draining_ = true;
+        drained_ = std::move(done);
+        workers_left_ = workers_.size();
+        for (auto& worker : workers_) {
+            worker->listen({}, [this, &worker] {
+                worker->drain([this] { boost::asio::post(control_, [this] { one_drained(); }); });
+            });
+        }
+        drain_timer_.expires_after(std::min(idle_grace, config_->shutdown.drain_timeout));
+        drain_timer_.async_wait([this](const boost::system::error_code& error) {
+            if (!error) close_idle();
+        });
+    }
+
+    boost::asio::io_context& control_;
+    const std::string config_file_;
+    const std::chrono::system_clock::time_point started_ = std::chrono::system_clock::now();
+    observe::Statistics statistics_;
+    ConnectionLimits limits_;
+    std::uint64_t descriptors_ = 0;
+    boost::asio::thread_pool background_;
+    std::shared_ptr<const config::Config> config_;
+    std::shared_ptr<const forward::Snapshot> snapshot_;
+    std::shared_ptr<observe::AccessLog> access_log_;
+    std::map<std::string, BoundAddress> bound_;  ///< by the configured address
+    std::vector<std::shared_ptr<observe::PerWorker<observe::ListenerCounters>>> listener_counters_;
+    std::vector<std::unique_ptr<WorkerThread>> workers_;
+    boost::asio::steady_timer drain_timer_;
+    std::function<void()> drained_;
+    std::size_t workers_left_ = 0;
+    bool draining_ = false;
+    Names names_;
+    HealthChecks checks_;
+
+  private:
+    std::expected<std::shared_ptr<const forward::Snapshot>, std::vector<std::string>> build(
+        const std::shared_ptr<const config::Config>& config) {
+        static const upstream::TransitionHandler log_transition = [](const upstream::Transition& transition) {
+            log::warn("server is {} pool={} server={} address={} reason={}", transition.what, transition.pool,
+                      transition.server, transition.address, transition.reason);
+        };
+        return build_snapshot({config, snapshot_.get(), names_.addresses(), statistics_, log_transition});
+    }
+
+    std::expected<std::shared_ptr<observe::AccessLog>, std::string> open_access_log(const config::Config& config) {
+        const auto& wanted = config.logging.access;
+        if (!wanted) return nullptr;
+        const bool same = config_ && config_->logging.access && config_->logging.access->target == wanted->target &&
+                          config_->logging.access->format == wanted->format;
+        if (same) return access_log_;
+        return observe::AccessLog::open(wanted->target, wanted->format);
+    }
+
+    /// Binds what is new. On failure nothing is left bound that was not before.
+    std::expected<void, std::string> bind_new(const config::Config& config) {
+        std::vector<BoundAddress> fresh;
+        for (const auto& listener : config.listeners) {
+            for (const auto& address : listener.addresses) {
+                if (bound_.contains(address.text())) continue;
+                auto bound = BoundAddress::bind(address, static_cast<unsigned>(workers_.size()));
+                if (!bound) return std::unexpected{std::move(bound.error())};
+                fresh.push_back(std::move(*bound));
+            }
+        }
+        for (auto& bound : fresh) bound_.emplace(bound.configured().text(), std::move(bound));
+        return {};
+    }
+
+    /// Tells the workers which sockets to accept on. An address that is no longer wanted is closed when no worker
+    /// accepts on it any more.
+    void publish_listeners() {
+        std::map<std::string, BoundAddress*> wanted;
+        std::vector<std::vector<ListenerSetup>> setups(workers_.size());
+        for (const auto& listener : config_->listeners) {
+            auto counters = statistics_.listener(listener.name);
+            listener_counters_.push_back(counters);
+            for (const auto& address : listener.addresses) {
+                auto& bound = bound_.at(address.text());
+                wanted.emplace(address.text(), &bound);
+                for (unsigned i = 0; i < workers_.size(); ++i) {
+                    setups[i].push_back({bound.text(), bound.descriptor(i), &counters->at(i),
+                                         listener.proxy_protocol.enabled, listener.proxy_protocol.from});
+                }
+            }
+        }
+        auto retired = std::make_shared<std::vector<BoundAddress>>();
+        for (const auto& text : changed_addresses(bound_, wanted))
+            retired->push_back(std::move(bound_.extract(text).mapped()));
+        for (unsigned i = 0; i < workers_.size(); ++i) {
+            // The last worker to let go closes the sockets.
+            workers_[i]->listen(std::move(setups[i]), [retired] {});
+        }
+    }
+
+    void addresses_changed() {
+        if (!config_ || draining_) return;
+        auto built = build(config_);
+        if (built)
+            go_live(std::move(*built));
+        else
+            for (const auto& error : built.error()) log::error("new addresses could not be used error={}", error);
+    }
+
+    std::uint64_t usable_connections() const {
+        const auto usable = descriptors_ > 2 * spare_descriptors ? descriptors_ - spare_descriptors : descriptors_ / 2;
+        return usable;
+    }
+
+    void close_idle() {
+        for (auto& worker : workers_) worker->close_idle();
+        const auto left = config_->shutdown.drain_timeout - std::min(idle_grace, config_->shutdown.drain_timeout);
+        drain_timer_.expires_after(left);
+        drain_timer_.async_wait([this](const boost::system::error_code& error) {
+            if (error) return;
+            log::warn("drain timeout: ending what is still in flight connections={}", limits_.count());
+            for (auto& worker : workers_) worker->abort_all();
+        });
+    }
+
+    void one_drained() {
+        if (--workers_left_ != 0) return;
+        drain_timer_.cancel();
+        if (auto done = std::exchange(drained_, {})) done();
+    }
+};
+
+Server::Server(boost::asio::io_context& control, std::string config_file, unsigned workers)
+    : impl_(std::make_unique<Impl>(control, std::move(config_file), workers)) {}
+Server::~Server() = default;
+
+std::expected<void, std::vector<std::string>> Server::start(config::Config config) {
+    auto applied = impl_->apply(std::move(config));
+    if (!applied) return applied;
+    impl_->start_workers();
+    impl_->statistics_.config_loaded(true, std::chrono::system_clock::now());
+    for (const auto& [listener, address] : listening()) log::info("listening on {} name={}", address, listener);
+    return {};
+}
+
+Reloaded Server::reload() {
+    Reloaded result;
+    auto loaded = config::load(impl_->config_file_);
+    for (const auto& problem : loaded.problems) result.problems.push_back(problem.text());
+    if (loaded.config) {
+        auto applied = impl_->apply(std::move(*loaded.config));
+        result.successful = applied.has_value();
+        if (!applied) std::ranges::move(applied.error(), std::back_inserter(result.problems));
+    }
+    impl_->statistics_.config_loaded(result.successful, std::chrono::system_clock::now());
+    for (const auto& problem : result.problems) log::warn("configuration: {}", problem);
+    if (result.successful)
+        log::info("configuration reloaded file={}", impl_->config_file_);
+    else
+        log::error("configuration refused, the old one goes on serving file={}", impl_->config_file_);
+    return result;
+}
+
+void Server::drain(std::function<void()> done) {
+    impl_->drain(std::move(done));
+}
+
+void Server::reopen_logs() {
+    log::reopen();
+    if (impl_->access_log_) impl_->access_log_->reopen();
+}
+
+bool Server::draining() const {
+    return impl_->draining_;
+}
+const config::Config& Server::config() const {
+    return *impl_->config_;
+}
+const forward::Snapshot& Server::snapshot() const {
+    return *impl_->snapshot_;
+}
+observe::Statistics& Server::statistics() {
+    return impl_->statistics_;
+}
+std::chrono::system_clock::time_point Server::started() const {
+    return impl_->started_;
+}
+
+std::uint64_t Server::access_log_lost_lines() const {
+    return impl_->access_log_ ? impl_->access_log_->lost_lines() : 0;
+}
+
+std::vector<Listening> Server::listening() const {
+    std::vector<Listening> all;
+    for (const auto& listener : impl_->config_->listeners) {
+        for (const auto& address : listener.addresses)
+            all.push_back({listener.name, impl_->bound_.at(address.text()).text()});
+    }
+    return all;
+}
+
+Server::Changed Server::change_server(std::string_view pool, std::string_view server, std::optional<ServerState> state,
+                                      std::optional<std::uint32_t> weight) {
+    const auto& pools = impl_->snapshot_->pools;
+    const auto found = std::ranges::find_if(pools, [&](const auto& candidate) { return candidate->name() == pool; });
+    if (found == pools.end()) return Changed::no_such_pool;
+    auto result = Changed::no_such_server;
+    const auto now = std::chrono::steady_clock::now();
+    for (const auto& endpoint : (*found)->endpoints()) {
+        if (endpoint.server != server) continue;
+        result = Changed::yes;
+        if (state) endpoint.state->set_admin_state(static_cast<upstream::AdminState>(*state), now);
+        if (weight) endpoint.state->override_weight(*weight, now);
+    }
+    return result;
+}
+
+}  // namespace nsboot_lb::server

@@ -1,0 +1,98 @@
+#pragma once
+/// A worker: its thread, its event loop, its listening sockets and its sessions. The control thread makes and ends it
+/// and posts to it; everything else happens on the worker's own thread.
+#include <functional>
+#include <list>
+#include <memory>
+#include <string>
+#include <thread>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/intrusive/list.hpp>
+
+#include "connection_limits.hpp"
+#include "nsboot_lb/forward/worker.hpp"
+#include "session.hpp"
+
+namespace nsboot_lb::server {
+
+/// A listening socket of one worker.
+struct ListenerSetup {
+    std::string address;  ///< which BoundAddress: its configured text
+    int descriptor = -1;
+    observe::ListenerCounters* counters = nullptr;
+    bool proxy_protocol = false;
+    std::vector<base::Cidr> proxy_protocol_from;  ///< empty: every peer
+};
+
+class WorkerThread {
+  public:
+    WorkerThread(unsigned index, unsigned count, observe::Statistics& statistics, std::string pseudonym,
+                 ConnectionLimits& limits, boost::asio::thread_pool& background);
+    /// Ends every session at once and joins the thread.
+    ~WorkerThread();
+    WorkerThread(const WorkerThread&) = delete;
+    WorkerThread& operator=(const WorkerThread&) = delete;
+
+    // --- From the control thread. ---
+
+    void start();
+    /// Runs `work` on the worker, soon.
+    template <class Work>
+    void post(Work work) {
+        boost::asio::post(loop_, [this, work = std::move(work)]() mutable {
+            worker_.deadlines.set_now(net::Clock::now());
+            work();
+        });
+    }
+    /// The configuration from now on. Exchanges that have begun keep theirs.
+    void use(std::shared_ptr<const forward::Snapshot> snapshot, std::shared_ptr<observe::AccessLog> access_log);
+    /// Accepts on these sockets, and no others. `done` is called on the worker once no other is touched any more.
+    void listen(std::vector<ListenerSetup> listeners, std::function<void()> done);
+    /// Answers `Connection: close` from now on and calls `drained` (on the worker) when the last session has ended.
+    void drain(std::function<void()> drained);
+    /// Ends sessions that wait for a request, of those that drain.
+    void close_idle();
+    /// Ends all sessions.
+    void abort_all();
+
+    // --- On the worker. ---
+
+    forward::Worker& worker() { return worker_; }
+    void note_waiting(Session& session);
+    bool closes_idle() const { return closes_idle_; }
+
+  private:
+    struct Listener;
+    using AllSessions = boost::intrusive::list<
+        Session, boost::intrusive::member_hook<Session, boost::intrusive::list_member_hook<>, &Session::in_all>>;
+    using WaitingSessions = boost::intrusive::list<
+        Session,
+        boost::intrusive::member_hook<
+            Session, boost::intrusive::list_member_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>>,
+            &Session::in_waiting>,
+        boost::intrusive::constant_time_size<false>>;
+
+    net::Task<void> accept(Listener& listener);
+    void begin_session(const Listener& listener, int descriptor, const base::IpAddress& peer);
+    void end_session(Session& session);
+    void end_listener(Listener& listener);
+    void check_drained();
+    void check_listened();
+
+    boost::asio::io_context loop_{1};
+    boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_;
+    ConnectionLimits& limits_;
+    forward::Worker worker_;
+    std::list<Listener> listeners_;
+    AllSessions sessions_;
+    WaitingSessions waiting_;  ///< longest first
+    std::function<void()> drained_;
+    std::function<void()> listened_;
+    bool closes_idle_ = false;
+    bool leaving_ = false;
+    std::thread thread_;
+};
+
+}  // namespace nsboot_lb::server

@@ -1,0 +1,173 @@
+#include "wiring.hpp"
+
+#include <boost/asio/post.hpp>
+
+#include "nsboot_lb/observe/collector.hpp"
+
+namespace nsboot_lb::wiring {
+
+namespace log = observe::log;
+
+namespace {
+
+admin::ServerStatus describe(const upstream::Endpoint& endpoint, std::chrono::steady_clock::time_point now) {
+    const auto standing = endpoint.standing(now);
+    admin::ServerStatus status;
+    status.pool = endpoint.pool;
+    status.name = endpoint.server;
+    status.address = endpoint.text;
+    status.up = standing != upstream::Standing::unhealthy && standing != upstream::Standing::down &&
+                standing != upstream::Standing::ejected;
+    status.draining = standing == upstream::Standing::draining;
+    status.backup = endpoint.backup;
+    status.standing = upstream::to_string(standing);
+    status.weight = endpoint.weight();
+    status.in_flight = endpoint.state->in_flight();
+    const auto& counters = *endpoint.counters;
+    status.connections_idle = counters.sum([](const auto& block) { return block.connections_idle.value(); });
+    for (unsigned worker = 0; worker < counters.workers(); ++worker) {
+        const auto& block = counters.at(worker);
+        for (std::size_t code = 0; code < observe::code_class_count; ++code)
+            status.requests += block.requests[static_cast<observe::CodeClass>(code)].value();
+        for (std::size_t reason = 0; reason < observe::reason_count; ++reason)
+            status.failures += block.failures[static_cast<observe::Reason>(reason)].value();
+    }
+    return status;
+}
+
+admin::PoolStatus describe(const upstream::Pool& pool, std::chrono::steady_clock::time_point now) {
+    admin::PoolStatus status;
+    status.name = pool.name();
+    status.balance = to_string(pool.config().balance);
+    status.available = pool.available(now);
+    status.queue_length = pool.state().queue.size();
+    status.tunnels = pool.counters()->sum([](const auto& block) { return block.tunnels_active.value(); });
+    status.retries = pool.counters()->sum([](const auto& block) { return block.retries.value(); });
+    for (const auto& endpoint : pool.endpoints()) status.servers.push_back(describe(endpoint, now));
+    return status;
+}
+
+admin::ListenerStatus describe(const server::Listening& listening, observe::Statistics& statistics) {
+    const auto counters = statistics.listener(listening.listener);
+    admin::ListenerStatus status;
+    status.name = listening.listener;
+    status.address = listening.address;
+    status.connections = counters->sum([](const auto& block) { return block.connections.value(); });
+    status.connections_total = counters->sum([](const auto& block) { return block.connections_total.value(); });
+    status.received_bytes = counters->sum([](const auto& block) { return block.received_bytes.value(); });
+    status.sent_bytes = counters->sum([](const auto& block) { return block.sent_bytes.value(); });
+    return status;
+}
+
+server::Server::ServerState state_of(admin::ServerState state) {
+    switch (state) {
+        case admin::ServerState::drain: return server::Server::ServerState::drain;
+        case admin::ServerState::down: return server::Server::ServerState::down;
+        case admin::ServerState::up: break;
+    }
+    return server::Server::ServerState::up;
+}
+
+admin::ChangeResult result_of(server::Server::Changed changed) {
+    switch (changed) {
+        case server::Server::Changed::no_such_pool: return admin::ChangeResult::no_such_pool;
+        case server::Server::Changed::no_such_server: return admin::ChangeResult::no_such_server;
+        case server::Server::Changed::yes: break;
+    }
+    return admin::ChangeResult::changed;
+}
+
+}  // namespace
+
+log::Level log_level(config::LogLevel level) {
+    switch (level) {
+        case config::LogLevel::trace: return log::Level::trace;
+        case config::LogLevel::debug: return log::Level::debug;
+        case config::LogLevel::info: return log::Level::info;
+        case config::LogLevel::warn: return log::Level::warn;
+        case config::LogLevel::error: return log::Level::error;
+        case config::LogLevel::off: break;
+    }
+    return log::Level::off;
+}
+
+Admin::Admin(boost::asio::io_context& control, server::Server& server, std::string config_file)
+    : control_(control), server_(server), config_file_(std::move(config_file)) {}
+
+std::expected<void, std::string> Admin::apply() {
+    const auto& wanted = server_.config().admin;
+    if (!wanted) {
+        admin_.reset();
+        return {};
+    }
+    if (admin_ && wanted->address == address_) {
+        admin_->set_access(*wanted);
+        return {};
+    }
+    auto started = admin::AdminServer::start(control_, *wanted, context());
+    if (!started) return std::unexpected{std::move(started.error())};
+    admin_ = std::move(*started);
+    address_ = wanted->address;
+    log::info("admin listening on {}", admin_->address());
+    return {};
+}
+
+admin::ReloadResult Admin::reload() {
+    auto reloaded = server_.reload();
+    admin::ReloadResult result{reloaded.successful, std::move(reloaded.problems)};
+    if (!result.successful) return result;
+    log::set_level(log_level(server_.config().logging.level));
+    // Not from within a request that the admin listener is serving: it may be about to be replaced.
+    boost::asio::post(control_, [this] {
+        if (const auto applied = apply(); !applied) log::error("{}", applied.error());
+    });
+    return result;
+}
+
+admin::AdminContext Admin::context() {
+    admin::AdminContext context;
+    context.status = [this] { return status(); };
+    context.pools = [this] { return pools(); };
+    context.config_yaml = [this] { return config::print(server_.config()); };
+    context.draining = [this] { return server_.draining(); };
+    context.metrics = [this] {
+        observe::MetricFamilies families;
+        observe::collect_statistics(server_.statistics(), families);
+        observe::collect_logs(server_.access_log_lost_lines(), log::lost_lines(), families);
+        observe::collect_process(families);
+        return families;
+    };
+    context.change_server = [this](std::string_view pool, std::string_view server, const admin::ServerChange& change) {
+        std::optional<server::Server::ServerState> state;
+        if (change.state) state = state_of(*change.state);
+        return result_of(server_.change_server(pool, server, state, change.weight));
+    };
+    context.reload = [this] { return reload(); };
+    return context;
+}
+
+admin::Status Admin::status() const {
+    admin::Status status;
+    status.version = NSBOOT_LB_VERSION;
+    status.started = server_.started();
+    status.workers = server_.statistics().workers();
+    status.draining = server_.draining();
+    status.config_file = config_file_;
+    const auto& loads = server_.statistics().config_loads();
+    status.last_reload = loads.last_success;
+    status.last_reload_successful = loads.last_successful;
+    status.totals = admin::totals_of(server_.statistics());
+    for (const auto& listening : server_.listening())
+        status.listeners.push_back(describe(listening, server_.statistics()));
+    status.pools = pools();
+    return status;
+}
+
+std::vector<admin::PoolStatus> Admin::pools() const {
+    const auto now = std::chrono::steady_clock::now();
+    std::vector<admin::PoolStatus> all;
+    for (const auto& pool : server_.snapshot().pools) all.push_back(describe(*pool, now));
+    return all;
+}
+
+}  // namespace nsboot_lb::wiring

@@ -1,0 +1,40 @@
+#pragma once
+/// Joins the floors that do not know each other: what the admin listener shows is what the server knows. Used by main
+/// on the control thread.
+#include <expected>
+#include <memory>
+#include <string>
+
+#include <boost/asio/io_context.hpp>
+
+#include "nsboot_lb/admin/admin_server.hpp"
+#include "nsboot_lb/observe/log.hpp"
+#include "nsboot_lb/server/server.hpp"
+
+namespace nsboot_lb::wiring {
+
+observe::log::Level log_level(config::LogLevel level);
+
+/// The admin listener of the configuration in force, and what it may do to the server.
+class Admin {
+  public:
+    Admin(boost::asio::io_context& control, server::Server& server, std::string config_file);
+
+    /// Listens as the server's configuration now says.
+    std::expected<void, std::string> apply();
+    /// Reloads the configuration, logs and admin listener included.
+    admin::ReloadResult reload();
+
+  private:
+    admin::AdminContext context();
+    admin::Status status() const;
+    std::vector<admin::PoolStatus> pools() const;
+
+    boost::asio::io_context& control_;
+    server::Server& server_;
+    const std::string config_file_;
+    std::unique_ptr<admin::AdminServer> admin_;
+    config::BindAddress address_;
+};
+
+}  // namespace nsboot_lb::wiring
