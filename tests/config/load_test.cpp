@@ -209,6 +209,15 @@ TEST(Load, WithoutFilesNothingIsLookedAt) {
     EXPECT_TRUE(load_text(text, "t.yaml", {.touch_files = false}).ok());
 }
 
+TEST(Load, PathsAreRelativeToTheFileTheyAreWrittenIn) {
+    const auto text = std::string(minimal) + "logging: {target: daemon.log, access: {target: x/../access.log}}\n";
+    const auto directory = std::filesystem::path(testing::TempDir()).lexically_normal();
+    const auto result = load_text(text, (directory / "nsboot-lb.yaml").string());
+    ASSERT_TRUE(result.ok());
+    EXPECT_EQ(result.config->logging.target, (directory / "daemon.log").string());
+    EXPECT_EQ(result.config->logging.access->target, (directory / "access.log").string());
+}
+
 TEST(Load, TheBenchmarksConfigurationLoads) {
     EXPECT_EQ(problems_of(R"(
 workers: 1
