@@ -1,0 +1,200 @@
+#include "nsboot_lb/upstream/resolver.hpp"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include <boost/asio/bind_executor.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+namespace nsboot_lb::upstream {
+
+namespace asio = boost::asio;
+using boost::system::error_code;
+
+namespace {
+
+base::IpAddress to_address(const asio::ip::address& address) {
+    if (address.is_v4()) return base::IpAddress::from_v4(address.to_v4().to_uint());
+    return base::IpAddress::from_v6(address.to_v6().to_bytes());
+}
+
+Answer to_answer(const error_code& error, const asio::ip::tcp::resolver::results_type& results) {
+    if (error) return std::unexpected(error.message());
+    std::vector<base::IpAddress> addresses;
+    for (const auto& result : results) addresses.push_back(to_address(result.endpoint().address()));
+    return addresses;
+}
+
+}  // namespace
+
+Names names_of(const config::Config& config) {
+    Names names;
+    for (const auto& pool : config.pools)
+        for (const auto& server : pool.servers) {
+            if (server.host.empty() || base::IpAddress::parse(server.host)) continue;
+            const auto [name, added] = names.try_emplace(server.host, pool.resolve_interval);
+            if (!added) name->second = std::min(name->second, pool.resolve_interval);
+        }
+    return names;
+}
+
+bool merge_answer(Addresses& known, const std::string& host, const Answer& answer) {
+    if (!answer || answer->empty()) return false;
+    auto addresses = *answer;
+    std::ranges::sort(addresses);
+    const auto repeated = std::ranges::unique(addresses);
+    addresses.erase(repeated.begin(), repeated.end());
+    auto& before = known[host];
+    if (before == addresses) return false;
+    before = std::move(addresses);
+    return true;
+}
+
+/// What handlers that are still to come hold on to.
+class Resolver::Core : public std::enable_shared_from_this<Core> {
+  public:
+    Core(asio::io_context& control, Listener listener)
+        : control_(control), resolver_(control), listener_(std::move(listener)) {}
+
+    void prepare(const Names& names, std::chrono::milliseconds patience, std::function<void()> ready);
+    void follow(const Names& names);
+    void stop();
+    const Addresses& addresses() const { return known_; }
+
+  private:
+    /// One call of prepare().
+    struct Preparation {
+        Preparation(asio::io_context& control, std::function<void()> on_ready)
+            : patience(control), ready(std::move(on_ready)) {}
+        std::set<std::string, std::less<>> missing;
+        asio::steady_timer patience;
+        std::function<void()> ready;
+    };
+    /// A name that is looked up again and again.
+    struct Followed {
+        explicit Followed(asio::io_context& control) : timer(control) {}
+        asio::steady_timer timer;
+        std::chrono::milliseconds interval{0};
+    };
+
+    template <class Done>
+    void look_up(const std::string& host, Done done);
+    bool take(const std::string& host, const Answer& answer);
+    void wait(const std::string& host, const std::shared_ptr<Followed>& followed);
+    void finish(const std::shared_ptr<Preparation>& preparation);
+
+    asio::io_context& control_;
+    asio::ip::tcp::resolver resolver_;
+    Listener listener_;
+    Addresses known_;
+    std::set<std::string, std::less<>> failing_;
+    std::map<std::string, std::shared_ptr<Followed>, std::less<>> followed_;
+    bool stopped_ = false;
+};
+
+template <class Done>
+void Resolver::Core::look_up(const std::string& host, Done done) {
+    resolver_.async_resolve(host, "", [self = shared_from_this(), done](const error_code& error, const auto& results) {
+        if (!self->stopped_) done(to_answer(error, results));
+    });
+}
+
+bool Resolver::Core::take(const std::string& host, const Answer& answer) {
+    if (answer && !answer->empty())
+        failing_.erase(host);
+    else if (failing_.insert(host).second && listener_.failing)
+        listener_.failing(host, answer ? "no addresses" : std::string_view{answer.error()});
+    return merge_answer(known_, host, answer);
+}
+
+void Resolver::Core::prepare(const Names& names, std::chrono::milliseconds patience, std::function<void()> ready) {
+    auto preparation = std::make_shared<Preparation>(control_, std::move(ready));
+    for (const auto& [host, interval] : names)
+        if (!known_.contains(host)) preparation->missing.insert(host);
+    if (preparation->missing.empty()) {
+        asio::post(control_, [self = shared_from_this(), preparation] { self->finish(preparation); });
+        return;
+    }
+    preparation->patience.expires_after(patience);
+    preparation->patience.async_wait([self = shared_from_this(), preparation](const error_code& error) {
+        if (!error) self->finish(preparation);
+    });
+    for (const auto& host : std::set{preparation->missing})
+        look_up(host, [this, host, preparation](const Answer& answer) {
+            const bool late = !preparation->ready;
+            const bool changed = take(host, answer);
+            preparation->missing.erase(host);
+            if (preparation->missing.empty()) finish(preparation);
+            // A snapshot was built without it.
+            if (late && changed && listener_.changed) listener_.changed();
+        });
+}
+
+void Resolver::Core::finish(const std::shared_ptr<Preparation>& preparation) {
+    preparation->patience.cancel();
+    const auto ready = std::exchange(preparation->ready, nullptr);
+    if (ready && !stopped_) ready();
+}
+
+void Resolver::Core::follow(const Names& names) {
+    std::erase_if(followed_, [&](auto& followed) {
+        if (names.contains(followed.first)) return false;
+        followed.second->timer.cancel();
+        return true;
+    });
+    std::erase_if(known_, [&](const auto& known) { return !names.contains(known.first); });
+    std::erase_if(failing_, [&](const auto& host) { return !names.contains(host); });
+    for (const auto& [host, interval] : names) {
+        auto& followed = followed_[host];
+        if (followed && followed->interval == interval) continue;
+        if (!followed) followed = std::make_shared<Followed>(control_);
+        followed->interval = interval;
+        wait(host, followed);
+    }
+}
+
+void Resolver::Core::wait(const std::string& host, const std::shared_ptr<Followed>& followed) {
+    followed->timer.expires_after(followed->interval);
+    followed->timer.async_wait([self = shared_from_this(), host, followed](const error_code& error) {
+        if (error || self->stopped_) return;
+        self->look_up(host, [self = self.get(), host, followed](const Answer& answer) {
+            // Another configuration may have come meanwhile.
+            const auto current = self->followed_.find(host);
+            if (current == self->followed_.end() || current->second != followed) return;
+            const bool changed = self->take(host, answer);
+            self->wait(host, followed);
+            if (changed && self->listener_.changed) self->listener_.changed();
+        });
+    });
+}
+
+void Resolver::Core::stop() {
+    stopped_ = true;
+    resolver_.cancel();
+    for (auto& [host, followed] : followed_) followed->timer.cancel();
+    followed_.clear();
+}
+
+Resolver::Resolver(asio::io_context& control, Listener listener)
+    : core_(std::make_shared<Core>(control, std::move(listener))) {}
+
+Resolver::~Resolver() {
+    core_->stop();
+}
+
+void Resolver::prepare(const Names& names, std::chrono::milliseconds patience, std::function<void()> ready) {
+    core_->prepare(names, patience, std::move(ready));
+}
+
+void Resolver::follow(const Names& names) {
+    core_->follow(names);
+}
+
+const Addresses& Resolver::addresses() const {
+    return core_->addresses();
+}
+
+}  // namespace nsboot_lb::upstream
