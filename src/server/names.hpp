@@ -1,12 +1,12 @@
 #pragma once
-/// The addresses behind the names that servers are given by. Belongs to the control thread; look-ups happen on a thread
-/// of their own, a failed one keeps the last good answer.
-#include <functional>
-
+/// The addresses behind the names that servers are given by. Belongs to the control thread; look-ups happen on other
+/// threads, a failed one keeps the last good answer.
 #include <boost/asio/io_context.hpp>
 
+#include <functional>
+
 #include "nsboot_lb/config/config.hpp"
-#include "nsboot_lb/upstream/pool.hpp"
+#include "nsboot_lb/upstream/resolver.hpp"
 
 namespace nsboot_lb::server {
 
@@ -14,19 +14,20 @@ class Names {
   public:
     /// `changed` is called on the control thread when an address came or went.
     Names(boost::asio::io_context& control, std::function<void()> changed);
-    ~Names();
     Names(const Names&) = delete;
     Names& operator=(const Names&) = delete;
 
-    /// The names of this configuration from now on. Those not known yet are looked up before this returns, so that the
-    /// first snapshot has them (`first`: at the daemon's start; a name that cannot be resolved is a warning).
-    void use(const config::Config& config, bool first);
-    const upstream::Addresses& addresses() const;
-    void stop();
+    /// Looks up what is not known yet, so that the first snapshot with it has it. Waits, but not for long: a name that
+    /// cannot be resolved is a warning, and its servers come when it can.
+    void prepare(const config::Config& config);
+    /// The names of the configuration in force: looked up again and again from now on, and no others.
+    void follow(const config::Config& config);
+    /// The last good answers.
+    upstream::Addresses addresses() const;
 
   private:
-    class Impl;
-    std::unique_ptr<Impl> impl_;
+    upstream::Addresses prepared_;
+    upstream::Resolver resolver_;
 };
 
 }  // namespace nsboot_lb::server

@@ -15,9 +15,9 @@
 #include "bound_address.hpp"
 #include "build_snapshot.hpp"
 #include "connection_limits.hpp"
-#include "health_checks.hpp"
 #include "names.hpp"
 #include "nsboot_lb/observe/log.hpp"
+#include "nsboot_lb/upstream/health_checker.hpp"
 #include "worker_thread.hpp"
 
 namespace nsboot_lb::server {
@@ -80,7 +80,7 @@ class Server::Impl {
           background_(background_threads),
           drain_timer_(control),
           names_(control, [this] { addresses_changed(); }),
-          checks_(control, statistics_) {
+          checks_(std::in_place, control, statistics_) {
         descriptors_ = raise_descriptor_limit();
         const auto pseudonym = make_pseudonym();
         for (unsigned i = 0; i < workers; ++i) {
@@ -90,15 +90,14 @@ class Server::Impl {
     }
 
     ~Impl() {
-        checks_.stop();
-        names_.stop();
+        checks_.reset();
         workers_.clear();  // joins them
         background_.join();
     }
 
     std::expected<void, std::vector<std::string>> apply(config::Config loaded) {
         auto config = std::make_shared<const config::Config>(std::move(loaded));
-        names_.use(*config, !snapshot_);
+        names_.prepare(*config);
         auto built = build(config);
         if (!built) return std::unexpected{std::move(built.error())};
         auto access_log = open_access_log(*config);
@@ -109,6 +108,7 @@ class Server::Impl {
         config_ = std::move(config);
         const auto most = config_->limits.connections;
         limits_.set(most != 0 ? most : usable_connections(), config_->limits.connections_per_client);
+        names_.follow(*config_);
         go_live(std::move(*built));
         publish_listeners();
         return {};
@@ -124,7 +124,7 @@ class Server::Impl {
         for (const auto& pool : snapshot->pools) std::const_pointer_cast<upstream::Pool>(pool)->activate(now);
         snapshot_ = std::move(snapshot);
         for (auto& worker : workers_) worker->use(snapshot_, access_log_);
-        checks_.use(*snapshot_);
+        checks_->follow(snapshot_->pools);
     }
 
     void drain(std::function<void()> done) {
@@ -160,7 +160,7 @@ class Server::Impl {
     std::size_t workers_left_ = 0;
     bool draining_ = false;
     Names names_;
-    HealthChecks checks_;
+    std::optional<upstream::HealthChecker> checks_;
 
   private:
     std::expected<std::shared_ptr<const forward::Snapshot>, std::vector<std::string>> build(
