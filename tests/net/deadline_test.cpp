@@ -1,0 +1,147 @@
+#include "nsboot_lb/net/deadline.hpp"
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include <gtest/gtest.h>
+
+#include "loop.hpp"
+
+namespace nsboot_lb::net {
+namespace {
+
+using testing::patience;
+using namespace std::chrono_literals;
+
+/// A deadline that notes its letter, and may do more.
+struct Noting {
+    Noting(std::string& notes, char as) : all(notes), letter(as) {}
+    static void expired(void* self) {
+        auto& noting = *static_cast<Noting*>(self);
+        noting.all += noting.letter;
+        if (noting.then) noting.then();
+    }
+    std::string& all;
+    char letter;
+    std::function<void()> then;
+    Deadline deadline{&expired, this};
+};
+
+class DeadlinesTest : public ::testing::Test {
+  protected:
+    /// Turns the loop until so many have expired.
+    void run_until(std::size_t count) {
+        const auto end = Clock::now() + patience;
+        while (notes.size() < count && Clock::now() < end) io.run_one_for(patience);
+        ASSERT_EQ(notes.size(), count);
+    }
+
+    boost::asio::io_context io{1};
+    Deadlines deadlines{io};
+    std::string notes;
+    Noting a{notes, 'a'};
+    Noting b{notes, 'b'};
+    Noting c{notes, 'c'};
+};
+
+TEST_F(DeadlinesTest, expire_earliest_first_whatever_the_order_of_arming) {
+    a.deadline.arm(deadlines.list(60ms));
+    b.deadline.arm(deadlines.list(1ms));
+    c.deadline.arm(deadlines.list(30ms));
+    run_until(3);
+    EXPECT_EQ(notes, "bca");
+    EXPECT_FALSE(a.deadline.armed());
+}
+
+TEST_F(DeadlinesTest, expire_not_before_their_time) {
+    const auto began = Clock::now();
+    deadlines.set_now(began);
+    a.deadline.arm(deadlines.list(20ms));
+    run_until(1);
+    EXPECT_GE(Clock::now() - began, 20ms);
+    EXPECT_GE(deadlines.now() - began, 20ms);
+}
+
+TEST_F(DeadlinesTest, of_one_duration_expire_in_the_order_of_arming) {
+    auto& list = deadlines.list(1ms);
+    b.deadline.arm(list);
+    c.deadline.arm(list);
+    a.deadline.arm(list);
+    run_until(3);
+    EXPECT_EQ(notes, "bca");
+}
+
+TEST_F(DeadlinesTest, that_are_disarmed_do_not_expire) {
+    auto& list = deadlines.list(1ms);
+    a.deadline.arm(list);
+    b.deadline.arm(list);
+    c.deadline.arm(list);
+    b.deadline.disarm();
+    b.deadline.disarm();
+    EXPECT_FALSE(b.deadline.armed());
+    run_until(2);
+    EXPECT_EQ(notes, "ac");
+}
+
+TEST_F(DeadlinesTest, start_anew_when_armed_again) {
+    auto& list = deadlines.list(1ms);
+    a.deadline.arm(list);
+    b.deadline.arm(list);
+    a.deadline.arm(list);
+    run_until(2);
+    EXPECT_EQ(notes, "ba");
+}
+
+TEST_F(DeadlinesTest, move_to_another_duration) {
+    a.deadline.arm(deadlines.list(1ms));
+    b.deadline.arm(deadlines.list(20ms));
+    a.deadline.arm(deadlines.list(60ms));
+    run_until(2);
+    EXPECT_EQ(notes, "ba");
+}
+
+TEST_F(DeadlinesTest, disarm_when_they_are_destroyed) {
+    auto gone = std::make_unique<Noting>(notes, 'x');
+    gone->deadline.arm(deadlines.list(1ms));
+    a.deadline.arm(deadlines.list(1ms));
+    gone.reset();
+    run_until(1);
+    EXPECT_EQ(notes, "a");
+}
+
+TEST_F(DeadlinesTest, may_disarm_each_other_when_they_expire) {
+    auto& list = deadlines.list(1ms);
+    a.deadline.arm(list);
+    b.deadline.arm(list);
+    c.deadline.arm(list);
+    a.then = [this] { b.deadline.disarm(); };
+    run_until(2);
+    EXPECT_EQ(notes, "ac");
+}
+
+TEST_F(DeadlinesTest, may_arm_themselves_again_when_they_expire) {
+    a.then = [this] {
+        if (notes.size() < 3) a.deadline.arm(deadlines.list(1ms));
+    };
+    a.deadline.arm(deadlines.list(1ms));
+    run_until(3);
+    EXPECT_EQ(notes, "aaa");
+}
+
+TEST_F(DeadlinesTest, of_no_duration_have_the_shortest) {
+    EXPECT_EQ(deadlines.list(0ms).duration(), 1ms);
+    EXPECT_EQ(&deadlines.list(0ms), &deadlines.list(1ms));
+    EXPECT_NE(&deadlines.list(2ms), &deadlines.list(1ms));
+}
+
+TEST_F(DeadlinesTest, leave_the_loop_with_nothing_to_do_once_stopped) {
+    a.deadline.arm(deadlines.list(std::chrono::hours{1}));
+    deadlines.stop();
+    b.deadline.arm(deadlines.list(1ms));
+    io.run();  // ends at once
+    EXPECT_EQ(notes, "");
+}
+
+}  // namespace
+}  // namespace nsboot_lb::net
