@@ -45,8 +45,38 @@ constexpr std::array phrases{
     Phrase{505, "HTTP Version Not Supported"},
 };
 
+/// A body that nobody wanted is read up to this, so that the connection can be kept.
+constexpr std::uint64_t most_drained_bytes = 64 * 1024;
+
 bool request_is_read(const Exchange& exchange) {
-    return exchange.request.framing == http::Framing::none && !exchange.request_body_started;
+    return exchange.request.framing == http::Framing::none || exchange.request_body_ended;
+}
+
+/// Whether the body is worth reading only to throw it away. A client that waits for a 100 will not send it.
+bool is_drainable(const Exchange& exchange) {
+    const auto& request = exchange.request;
+    if (request_is_read(exchange) || exchange.request_body_started || request.expect_continue) return false;
+    return request.framing == http::Framing::chunked || request.content_length <= most_drained_bytes;
+}
+
+/// Reads the request's body to its end. False if that is not possible, or takes too much.
+net::Task<bool> drain_body(Worker& worker, Exchange& exchange) {
+    auto& stream = exchange.client->stream;
+    http::h1::BodySource body{stream, exchange.client->input};
+    body.begin(exchange.request.framing, exchange.request.content_length, exchange.view->snapshot->request_limits);
+    while (!body.ended()) {
+        const auto batch = body.read(*worker.scratch);
+        exchange.body_received += batch.bytes;
+        if (batch.status == http::h1::BodySource::Status::would_block) {
+            stream.read_deadline().arm(*exchange.view->body_timeout);
+            const auto ready = co_await stream.readable();
+            stream.read_deadline().disarm();
+            if (ready != net::Ready::ok) co_return false;
+        } else if (batch.status != http::h1::BodySource::Status::ok || exchange.body_received > most_drained_bytes) {
+            co_return false;
+        }
+    }
+    co_return true;
 }
 
 bool has_field(const Answer& answer, std::string_view name) {
@@ -101,7 +131,8 @@ Answer error_answer(int status, observe::Reason reason, std::string_view text) {
 
 net::Task<After> send_answer(Worker& worker, Exchange& exchange, Answer answer) {
     const bool read = request_is_read(exchange);
-    const bool keep_alive = exchange.request.keep_alive && read && !answer.close && !worker.draining;
+    const bool drains = is_drainable(exchange) && !answer.close;
+    const bool keep_alive = exchange.request.keep_alive && (read || drains) && !answer.close && !worker.draining;
     exchange.status = answer.status;
     exchange.reason = answer.reason;
     exchange.response_started = true;
@@ -115,8 +146,12 @@ net::Task<After> send_answer(Worker& worker, Exchange& exchange, Answer answer) 
         if (exchange.reason == observe::Reason::none) exchange.reason = observe::Reason::client_aborted;
         co_return After::reset;
     }
+    if (drains) {
+        const bool drained = co_await drain_body(worker, exchange);
+        if (!drained) co_return After::linger;
+    }
     if (keep_alive) co_return After::keep;
-    co_return read && !answer.close ? After::close : After::linger;
+    co_return (read || drains) && !answer.close ? After::close : After::linger;
 }
 
 }  // namespace nsboot_lb::forward

@@ -83,6 +83,7 @@ net::Task<RelayEnd> upload_body(Worker& worker, Exchange& exchange, Attempt& att
     plan.moved = &exchange.body_received;
     exchange.request_body_started = true;
     const auto end = co_await relay(worker, plan);
+    exchange.request_body_ended = attempt.request_body->ended();
     if (!attempt.awaits_head) co_return end;
     // A server that refuses an upload answers and closes: what it said is still to be read.
     if (end == RelayEnd::complete || end == RelayEnd::sink_failed)

@@ -54,6 +54,7 @@ void Exchange::clear() {
     server = {};
     upstream_duration = {};
     response_started = false;
+    request_body_ended = false;
     request_body_started = false;
 }
 

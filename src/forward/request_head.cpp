@@ -19,7 +19,11 @@ std::string_view trimmed(std::string_view text) {
 std::optional<base::IpAddress> read_address(std::string_view entry) {
     if (entry.starts_with('[')) return base::IpAddress::parse(entry.substr(1, entry.find(']') - 1));
     if (const auto address = base::IpAddress::parse(entry)) return address;
-    return base::IpAddress::parse(entry.substr(0, entry.find(':')));
+    const auto port = entry.substr(std::min(entry.find(':'), entry.size()));
+    const bool is_port = port.size() > 1 && port.size() <= 6 &&
+                         std::ranges::all_of(port.substr(1), [](char c) { return c >= '0' && c <= '9'; });
+    if (!is_port) return std::nullopt;
+    return base::IpAddress::parse(entry.substr(0, entry.size() - port.size()));
 }
 
 /// The client behind trusted proxies: of X-Forwarded-For, from its end, the first address that is not trusted. What is

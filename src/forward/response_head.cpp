@@ -12,9 +12,10 @@ void write_status_line(const http::ResponseHead& head, http::h1::Output& out) {
     out.append({" ", head.reason, "\r\n"});
 }
 
-bool keeps_length(const http::ResponseHead& head) {
+/// Whether the length has to be written anew.
+bool writes_length(const http::ResponseHead& head) {
     // RFC 9110 8.6: none in 1xx and 204. In answers to HEAD and in 304 it says what GET would have got.
-    return head.has_content_length && head.status >= 200 && head.status != 204;
+    return head.has_content_length && !head.length_in_fields && head.status >= 200 && head.status != 204;
 }
 
 }  // namespace
@@ -45,7 +46,7 @@ void write_response_head(Worker& worker, const Exchange& exchange, const http::R
     out.clear();
     write_status_line(head, out);
     out.append_fields(head.fields);
-    if (keeps_length(head)) {
+    if (writes_length(head)) {
         out.append("Content-Length: ");
         out.append_number(head.content_length);
         out.append("\r\n");

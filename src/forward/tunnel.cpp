@@ -141,6 +141,8 @@ net::Task<After> tunnel(Worker& worker, Exchange& exchange, Attempt& attempt) {
     const bool up_ended = co_await upward.finished();
     gauges.tunnels_active.sub();
     exchange.upstream_duration = worker.now() - exchange.attempt_began;
+    // What one side broke off, the other side hears of as broken off.
+    if (!down_ended || !up_ended) server.stream.close(true);
     attempt.connection.reset();
     co_return down_ended&& up_ended ? After::close : After::reset;
 }

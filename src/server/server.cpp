@@ -131,8 +131,10 @@ class Server::Impl {
         draining_ = true;
         drained_ = std::move(done);
         workers_left_ = workers_.size();
+        listening_workers_ = workers_.size();
         for (auto& worker : workers_) {
             worker->listen({}, [this, &worker] {
+                boost::asio::post(control_, [this] { one_listens_no_more(); });
                 worker->drain([this] { boost::asio::post(control_, [this] { one_drained(); }); });
             });
         }
@@ -158,6 +160,8 @@ class Server::Impl {
     boost::asio::steady_timer drain_timer_;
     std::function<void()> drained_;
     std::size_t workers_left_ = 0;
+    std::size_t listening_workers_ = 0;
+    std::vector<Listening> listening_;
     bool draining_ = false;
     Names names_;
     std::optional<upstream::HealthChecker> checks_;
@@ -199,6 +203,8 @@ class Server::Impl {
     /// Tells the workers which sockets to accept on. An address that is no longer wanted is closed when no worker
     /// accepts on it any more.
     void publish_listeners() {
+        listener_counters_.clear();
+        listening_.clear();
         std::map<std::string, BoundAddress*> wanted;
         std::vector<std::vector<ListenerSetup>> setups(workers_.size());
         for (const auto& listener : config_->listeners) {
@@ -207,6 +213,7 @@ class Server::Impl {
             for (const auto& address : listener.addresses) {
                 auto& bound = bound_.at(address.text());
                 wanted.emplace(address.text(), &bound);
+                listening_.push_back({listener.name, bound.text()});
                 for (unsigned i = 0; i < workers_.size(); ++i) {
                     setups[i].push_back({bound.text(), bound.descriptor(i), &counters->at(i),
                                          listener.proxy_protocol.enabled, listener.proxy_protocol.from});
@@ -245,6 +252,11 @@ class Server::Impl {
             log::warn("drain timeout: ending what is still in flight connections={}", limits_.count());
             for (auto& worker : workers_) worker->abort_all();
         });
+    }
+
+    /// New connections are refused once no worker would accept them.
+    void one_listens_no_more() {
+        if (--listening_workers_ == 0) bound_.clear();
     }
 
     void one_drained() {
@@ -291,7 +303,10 @@ void Server::drain(std::function<void()> done) {
 
 void Server::reopen_logs() {
     log::reopen();
-    if (impl_->access_log_) impl_->access_log_->reopen();
+    if (!impl_->access_log_) return;
+    // Lines of before belong into the file of before: the last worker to hand its own over brings the reopening about.
+    const std::shared_ptr<void> all_flushed{nullptr, [log = impl_->access_log_](void*) { log->reopen(); }};
+    for (auto& worker : impl_->workers_) worker->flush_access_log(all_flushed);
 }
 
 bool Server::draining() const {
@@ -314,14 +329,7 @@ std::uint64_t Server::access_log_lost_lines() const {
     return impl_->access_log_ ? impl_->access_log_->lost_lines() : 0;
 }
 
-std::vector<Listening> Server::listening() const {
-    std::vector<Listening> all;
-    for (const auto& listener : impl_->config_->listeners) {
-        for (const auto& address : listener.addresses)
-            all.push_back({listener.name, impl_->bound_.at(address.text()).text()});
-    }
-    return all;
-}
+std::vector<Listening> Server::listening() const { return impl_->listening_; }
 
 Server::Changed Server::change_server(std::string_view pool, std::string_view server, std::optional<ServerState> state,
                                       std::optional<std::uint32_t> weight) {

@@ -91,6 +91,12 @@ void WorkerThread::use(std::shared_ptr<const forward::Snapshot> snapshot,
     });
 }
 
+void WorkerThread::flush_access_log(std::shared_ptr<void> done) {
+    post([this, done = std::move(done)] {
+        if (worker_.access_log) worker_.access_log->flush();
+    });
+}
+
 void WorkerThread::listen(std::vector<ListenerSetup> setups, std::function<void()> done) {
     post([this, setups = std::move(setups), done = std::move(done)]() mutable {
         listened_ = std::move(done);

@@ -260,6 +260,7 @@ logging: {access: {target: $dir/access.log, format: "{uri}"}}
     const auto rotated = daemon.directory() / "access.log.1";
     Client client = daemon.connect();
     client.exchange(get("/before"));
+    await_file_contains(file, "/before\n");
     std::filesystem::rename(file, rotated);
     daemon.signal(SIGUSR1);
     const auto deadline = std::chrono::steady_clock::now() + patience;
@@ -287,7 +288,7 @@ routes:
     EXPECT_EQ(completed.status, 1);
     EXPECT_THAT(completed.error, HasSubstr(taken.address()));
     EXPECT_THAT(completed.error, HasSubstr("in use"));
-    EXPECT_THAT(completed.error, testing::Not(HasSubstr("ready")));
+    EXPECT_THAT(completed.error, testing::Not(HasSubstr(" ready\n")));
 }
 
 TEST(Start, FailsWithEveryProblemOfABadFile) {

@@ -104,6 +104,7 @@ struct Exchange {
     net::TimePoint attempt_began{};
     std::chrono::nanoseconds upstream_duration{};
     bool response_started = false;      ///< a byte of the final response went to the client
+    bool request_body_ended = false;    ///< all of the request's body was taken from the client
     bool request_body_started = false;  ///< a byte of the request's body was taken from the client
 
     std::string_view client_ip() const { return client_text.empty() ? client->text() : client_text; }

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -93,6 +94,7 @@ struct RequestHead {
     bool accepts_trailers = false;  ///< TE: trailers
     UpgradeKind upgrade = UpgradeKind::none;
     std::optional<std::uint32_t> max_forwards;
+    std::string made_target;  ///< what origin_target points to where the request did not have it as it is
     Fields fields;
     std::string_view bytes;  ///< the whole head as received, with its last empty line
 
@@ -112,6 +114,7 @@ struct ResponseHead {
     Framing framing = Framing::none;  ///< as the message says; the caller knows of HEAD
     std::uint64_t content_length = 0;
     bool has_content_length = false;
+    bool length_in_fields = false;  ///< Content-Length crosses where it stands, as one plain number
     bool keep_alive = true;
     bool has_date = false;
     UpgradeKind upgrade = UpgradeKind::none;

@@ -99,12 +99,15 @@ bool read_absolute_form(RequestHead& head) {
     const auto rest = head.target.substr(scheme_end + 3);
     const auto path = rest.find_first_of("/?");
     head.host = rest.substr(0, path);
-    if (path == std::string_view::npos)
+    if (path == std::string_view::npos) {
         head.origin_target = head.method == Method::options ? "*" : "/";  // RFC 9112 3.2.4
-    else if (rest[path] == '/')
+    } else if (rest[path] == '/') {
         head.origin_target = rest.substr(path);
-    else
-        return false;  // "http://host?query" would need a path made up
+    } else {
+        head.made_target = "/";  // RFC 9112 3.2.1: an empty path is sent as "/"
+        head.made_target += rest.substr(path);
+        head.origin_target = head.made_target;
+    }
     return is_valid_host(head.host);
 }
 
@@ -218,6 +221,12 @@ bool is_valid_host(std::string_view host) {
     } else {
         const auto colon = host.find(':');
         const auto name = host.substr(0, colon);
+        const auto is_hex = [&](char c) {
+            return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+        };
+        for (auto percent = name.find('%'); percent != std::string_view::npos; percent = name.find('%', percent + 1)) {
+            if (name.size() < percent + 3 || !is_hex(name[percent + 1]) || !is_hex(name[percent + 2])) return false;
+        }
         const auto is_name_char = [&](char c) {
             return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '.' ||
                    c == '_' || c == '~' || c == '%';

@@ -46,6 +46,8 @@ Parsed read_status_line(const char*& at, const char* end, ResponseHead& head, He
 
 /// Content-Length may be repeated or a list, if all of it says the same (RFC 9110 8.6).
 bool read_lengths(ResponseHead& head) {
+    Field* only = nullptr;
+    std::size_t count = 0;
     for (auto& field : head.fields) {
         if (field.id != FieldId::content_length) continue;
         bool valid = true;
@@ -58,8 +60,14 @@ bool read_lengths(ResponseHead& head) {
             return true;
         });
         if (!valid) return false;
-        field.dropped = true;  // written anew, once
+        field.dropped = true;  // written anew, once, or not at all
+        only = &field;
+        ++count;
     }
+    const bool allowed = head.status >= 200 && head.status != 204;  // RFC 9110 8.6
+    if (count != 1 || !allowed || only->value.find(',') != std::string_view::npos) return true;
+    head.length_in_fields = true;
+    only->dropped = false;
     return true;
 }
 
@@ -71,7 +79,8 @@ bool read_framing(ResponseHead& head) {
         case Coding::chunked:
             if (head.minor_version == 0) return false;
             head.framing = Framing::chunked;
-            head.has_content_length = false;
+            head.has_content_length = false;  // RFC 9112 6.3: it does not count, and does not cross
+            for (auto& field : head.fields) field.dropped = field.dropped || field.id == FieldId::content_length;
             return true;
         case Coding::unknown:
         case Coding::broken: return false;
