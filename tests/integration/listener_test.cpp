@@ -26,7 +26,7 @@ class ProxyProtocolTest : public SharedProxy<ProxyProtocolTest> {
 workers: 1
 listeners:
   - {address: "127.0.0.1:0", name: always, proxy_protocol: true}
-  - {address: "127.0.0.1:0", name: some, proxy_protocol: [127.0.0.5]}
+  - {address: "127.0.0.2:0", name: some, proxy_protocol: [127.0.0.5]}
 pools:
   servers: {servers: ["$origin"]}
 routes:
@@ -35,8 +35,9 @@ timeouts: {header: 300ms}
 )";
 
   protected:
-    static Client connect_to(const char* listener, const std::string& source = "") {
-        return Client{daemon().port(listener), source};
+    static Client connect_to(std::string_view listener, const std::string& source = "") {
+        const auto* const host = listener == "some" ? "127.0.0.2" : "127.0.0.1";
+        return Client::at(host, daemon().port(listener), source);
     }
     /// Nothing is answered to what is not a PROXY header: whoever speaks is not who was expected.
     static void expect_closed(std::string_view bytes) {
@@ -128,6 +129,7 @@ routes:
   - pool: servers
 )",
                         {{"$origin", origin.address()}}};
+    EXPECT_NE(daemon.port("many"), daemon.port("other"));  // each port 0 is a port of its own
     EXPECT_EQ(Client{daemon.port("many")}.exchange(get("/1")).status(), 200);
     EXPECT_EQ(Client::at("127.0.0.2", daemon.port("many", 1)).exchange(get("/2")).status(), 200);
     EXPECT_EQ(Client{daemon.port("other")}.exchange(get("/3")).status(), 200);

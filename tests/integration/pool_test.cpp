@@ -185,7 +185,7 @@ TEST_F(PoolTest, AnAnswerThatSaysCloseEndsItsConnection) {
     EXPECT_EQ(response.body, "ok");
     EXPECT_NE(response.field("Connection"), "close");
     client.exchange(get("/2"));
-    EXPECT_THAT(connections_used(), ElementsAre(0, 1));
+    EXPECT_NE(origin().await_request(0).connection, origin().await_request(1).connection);
 }
 
 TEST_F(PoolTest, AnHttp10AnswerEndsItsConnectionUnlessItSaysKeepAlive) {
@@ -262,7 +262,7 @@ TEST_F(PoolTest, AnIdleConnectionThatTheServerClosedCostsTheClientNothing) {
 }
 
 // BEHAVIOURS row 57
-TEST_F(PoolTest, AStaleConnectionCostsAnIdempotentRequestOneMoreTryAndNoOtherOne) {
+TEST_F(PoolTest, AStaleConnectionCostsARepeatableRequestOneMoreTryAndNoOtherOne) {
     for (const std::string method : {"GET", "HEAD", "PUT", "DELETE", "OPTIONS", "POST", "PATCH"}) {
         SCOPED_TRACE(method);
         origin().start_over();
@@ -277,9 +277,10 @@ TEST_F(PoolTest, AStaleConnectionCostsAnIdempotentRequestOneMoreTryAndNoOtherOne
                 connection.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
             }
         });
-        const bool idempotent = method != "POST" && method != "PATCH";
-        EXPECT_EQ(client.exchange(method + " /again HTTP/1.1\r\nHost: a\r\n\r\n").status(), idempotent ? 200 : 502);
-        EXPECT_EQ(origin().requests().size(), idempotent ? 3U : 2U);
+        // DELETE would be idempotent, but at NSBoot's API it runs commands.
+        const bool repeatable = method != "POST" && method != "PATCH" && method != "DELETE";
+        EXPECT_EQ(client.exchange(method + " /again HTTP/1.1\r\nHost: a\r\n\r\n").status(), repeatable ? 200 : 502);
+        EXPECT_EQ(origin().requests().size(), repeatable ? 3U : 2U);
     }
 }
 

@@ -205,7 +205,9 @@ TEST_F(ResponsesTest, TheLengthOfAHeadResponseSurvives) {
     origin().answer("HTTP/1.1 200 OK\r\nContent-Length: 20000000\r\nETag: \"a\"\r\n\r\n");
     Client client = connect();
     const Message head = client.exchange("HEAD /kernel HTTP/1.1\r\nHost: example.com\r\n\r\n");
-    EXPECT_EQ(own_head(head), "HTTP/1.1 200 OK\r\nContent-Length: 20000000\r\nETag: \"a\"\r\n\r\n");
+    EXPECT_EQ(head.status(), 200);
+    EXPECT_THAT(head.values("Content-Length"), ElementsAre("20000000"));
+    EXPECT_EQ(head.field("ETag"), "\"a\"");
     EXPECT_EQ(origin().await_request().method(), "HEAD");
 
     origin().answer(Origin::ok_answer());

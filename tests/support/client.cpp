@@ -12,8 +12,8 @@ Client Client::with_small_buffer(std::uint16_t port) {
     return Client{Connected{connect_with_small_buffer(port)}};
 }
 
-Client Client::at(const std::string& host, std::uint16_t port) {
-    return Client{Connected{connect_to(host, port, "")}};
+Client Client::at(const std::string& host, std::uint16_t port, const std::string& source) {
+    return Client{Connected{connect_to(host, port, source)}};
 }
 
 Message Client::exchange(std::string_view request) {

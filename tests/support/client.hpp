@@ -16,7 +16,7 @@ class Client : public Wire {
     explicit Client(std::uint16_t port, const std::string& source = "");
     explicit Client(const std::string& unix_path);
     /// To another address than 127.0.0.1.
-    static Client at(const std::string& host, std::uint16_t port);
+    static Client at(const std::string& host, std::uint16_t port, const std::string& source = "");
     /// With a receive buffer so small that a sender soon feels that this client does not read.
     static Client with_small_buffer(std::uint16_t port);
 

@@ -71,7 +71,7 @@ Daemon::Daemon(const std::string& config, Substitutions substitutions, std::vect
     config_file_ = directory_.write("nsboot-lb.yaml", substitute(config, substitutions_));
     process_ = std::make_unique<Process>(std::vector<std::string>{daemon_binary(), "--config", config_file_.string()},
                                          std::move(environment));
-    process_->await_line(Output::error, "ready");
+    process_->await_line(Output::error, " ready");
     learn_ports();
 }
 

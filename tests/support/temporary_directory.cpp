@@ -1,9 +1,14 @@
 #include "temporary_directory.hpp"
 
+#include <array>
+#include <chrono>
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
+#include <poll.h>
+#include <sys/inotify.h>
 #include <system_error>
+#include <unistd.h>
 
 #include "wire.hpp"
 
@@ -26,6 +31,22 @@ std::filesystem::path TemporaryDirectory::write(const std::string& name, std::st
     out << text;
     if (!out.flush()) throw Failure("cannot write " + file.string());
     return file;
+}
+
+void await_file_contains(const std::filesystem::path& file, std::string_view text) {
+    const int changes = ::inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+    ::inotify_add_watch(changes, file.parent_path().c_str(), IN_MODIFY | IN_CREATE | IN_MOVED_TO);
+    const auto deadline = std::chrono::steady_clock::now() + patience;
+    bool found = false;
+    while (!(found = read_file(file).find(text) != std::string::npos) && std::chrono::steady_clock::now() < deadline) {
+        pollfd polled{changes, POLLIN, 0};
+        ::poll(&polled, 1, static_cast<int>(patience.count()));
+        std::array<char, 4096> events{};
+        while (::read(changes, events.data(), events.size()) > 0) {
+        }
+    }
+    ::close(changes);
+    if (!found) throw Failure(file.string() + " does not come to hold \"" + std::string{text} + "\"");
 }
 
 std::string read_file(const std::filesystem::path& file) {

@@ -21,5 +21,7 @@ class TemporaryDirectory {
 };
 
 std::string read_file(const std::filesystem::path& file);
+/// Returns once the file, which need not exist yet, holds `text`; throws Failure if that does not happen.
+void await_file_contains(const std::filesystem::path& file, std::string_view text);
 
 }  // namespace nsboot_lb::test
