@@ -84,7 +84,7 @@ net::Task<std::optional<RelayEnd>> wait_for_sink(Worker& worker, const RelayPlan
     co_return std::nullopt;
 }
 
-/// How much may be moved now: all that is wanted, or what the bandwidth limits have left.
+/// How much may be moved now: all that is wanted, or what the bandwidth limits have left. 0 if the sink is gone.
 net::Task<std::size_t> allowance(Worker& worker, const RelayPlan& plan, std::size_t wanted) {
     if (plan.bandwidth == nullptr) co_return wanted;
     for (;;) {
@@ -92,7 +92,7 @@ net::Task<std::size_t> allowance(Worker& worker, const RelayPlan& plan, std::siz
         if (granted != 0) co_return static_cast<std::size_t>(granted);
         net::Pause pause{worker.reactor, worker.deadlines.list(pacing_step)};
         co_await pause;
-        if (plan.sink->stream().source().broken()) co_return wanted;  // let the write find out
+        if (plan.sink->stream().source().broken()) co_return 0;
     }
 }
 
@@ -112,6 +112,7 @@ net::Task<std::optional<RelayEnd>> splice_body(Worker& worker, RelayPlan plan, C
         if (source.decoder().framing() == Framing::length)
             wanted = static_cast<std::size_t>(std::min<std::uint64_t>(wanted, source.decoder().remaining()));
         wanted = co_await allowance(worker, plan, wanted);
+        if (wanted == 0) co_return RelayEnd::sink_failed;
 
         const auto in = source.stream().splice_to_pipe(pipe->write_end(), wanted);
         if (plan.bandwidth != nullptr && in.bytes < wanted) plan.bandwidth->give_back(wanted - in.bytes);
@@ -172,6 +173,7 @@ net::Task<RelayEnd> relay(Worker& worker, RelayPlan plan) {
             if (spliced) co_return *spliced;
         }
         const auto most = co_await allowance(worker, plan, http::h1::BodyScratch::read_size);
+        if (most == 0) co_return RelayEnd::sink_failed;
         const auto batch = plan.source->read(*worker.scratch, most);
         if (plan.bandwidth != nullptr && batch.bytes < most) plan.bandwidth->give_back(most - batch.bytes);
         if (batch.status == BodySource::Status::would_block) {

@@ -54,6 +54,13 @@ void Source::end(std::coroutine_handle<>& waiter, Ready& slot, Ready result) {
     reactor_->resume_later(std::exchange(waiter, {}));
 }
 
+void Source::break_off() {
+    broken_ = true;
+    end_read(Ready::cancelled);
+    end_write(Ready::cancelled);
+    if (observer_ != nullptr) observer_->on_event(*this);
+}
+
 void Source::dispatch(std::uint32_t events) {
     if ((events & (EPOLLERR | EPOLLHUP)) != 0) broken_ = true;
     if ((events & (EPOLLRDHUP | EPOLLERR | EPOLLHUP)) != 0) peer_closed_ = true;

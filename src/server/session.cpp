@@ -56,7 +56,7 @@ void Session::end_if_waiting() {
 }
 
 void Session::abort() {
-    client_.stream.cancel();
+    client_.stream.source().break_off();
 }
 
 net::Task<void> Session::run() {

@@ -86,6 +86,9 @@ class Source {
     void end_read(Ready result) { end(reader_, read_result_, result); }
     void end_write(Ready result) { end(writer_, write_result_, result); }
 
+    /// Treats the connection as gone: ends both waits and tells the observer, as if the peer had reset it.
+    void break_off();
+
     void observe(Observer* observer) { observer_ = observer; }
 
   private:
