@@ -26,6 +26,7 @@ class FramingTest : public SharedProxy<FramingTest> {
     /// Of a streamed body the origin may have seen the beginning, but never the end.
     static void expect_nothing_completed() {
         EXPECT_EQ(exchange(get("/the-only-one")).status(), 200);
+        origin().settle();
         int complete = 0;
         for (const Message& request : origin().requests()) complete += request.complete ? 1 : 0;
         EXPECT_EQ(complete, 1);

@@ -90,6 +90,7 @@ class SharedProxy : public testing::Test {
     /// The origin has seen nothing of what was sent so far. A last request proves that it would have.
     static void expect_nothing_forwarded() {
         EXPECT_EQ(exchange(get("/the-only-one")).status(), 200);
+        origin().settle();
         const auto seen = origin().requests();
         for (const Message& request : seen) {
             if (request.target() != "/the-only-one") ADD_FAILURE() << "forwarded: " << testing::PrintToString(request);

@@ -1,9 +1,12 @@
 #include "origin.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <exception>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -32,6 +35,7 @@ std::string Origin::ok_answer() {
 
 Origin::Origin(const std::string& unix_path) : listener_(listen_on(unix_path, 0, 128)), unix_path_(unix_path) {
     address_ = unix_path.empty() ? "127.0.0.1:" + std::to_string(local_port(listener_)) : "unix:" + unix_path;
+    ::fcntl(listener_, F_SETFL, O_NONBLOCK);
     answer(ok_answer());
     acceptor_ = std::jthread{[this] { accept_all(); }};
 }
@@ -60,26 +64,36 @@ void Origin::answer(std::string bytes) {
     });
 }
 
+bool Origin::is_idle(Line& line) const {
+    return line.ended || (!line.in_exchange && !line.connection->has_input());
+}
+
+bool Origin::has_settled() const {
+    pollfd listening{listener_, POLLIN, 0};
+    if (::poll(&listening, 1, 0) > 0) return false;
+    return std::ranges::all_of(lines_, [this](const auto& line) { return is_idle(*line); });
+}
+
+void Origin::settle() {
+    std::unique_lock lock{mutex_};
+    if (!changed_.wait_for(lock, patience, [this] { return has_settled(); })) {
+        throw Failure("an origin's script does not end");
+    }
+}
+
 void Origin::start_over() {
     answer(ok_answer());
     std::unique_lock lock{mutex_};
-    for (const auto& line : lines_) {
-        if (line->in_exchange) line->connection->interrupt();
-    }
-    wait_until_idle(lock);
+    const auto cut_off_and_settled = [this] {
+        for (const auto& line : lines_) {
+            if (line->in_exchange) line->connection->interrupt();
+        }
+        return has_settled();
+    };
+    if (!changed_.wait_for(lock, patience, cut_off_and_settled)) throw Failure("an origin's script does not end");
     requests_.clear();
     failures_.clear();
     first_counted_connection_ = static_cast<int>(lines_.size());
-}
-
-void Origin::wait_until_idle(std::unique_lock<std::mutex>& lock) {
-    const auto idle = [&] {
-        for (const auto& line : lines_) {
-            if (line->in_exchange) return false;
-        }
-        return true;
-    };
-    if (!changed_.wait_for(lock, patience, idle)) throw Failure("an origin's script does not end");
 }
 
 std::vector<Message> Origin::requests() const {
@@ -112,27 +126,29 @@ std::vector<std::string> Origin::failures() const {
     return failures_;
 }
 
+/// Accepts under the lock, so that a connection is always either in the listener's queue or among the lines.
 void Origin::accept_all() {
     while (true) {
-        const int descriptor = ::accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
+        pollfd listening{listener_, POLLIN, 0};
+        if (::poll(&listening, 1, -1) < 0 && errno != EINTR) return;
         const std::lock_guard lock{mutex_};
-        if (descriptor < 0) {
-            if (errno == EINTR || errno == ECONNABORTED) continue;
-            return;
-        }
-        const int yes = 1;
-        ::setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
-        auto line = std::make_unique<Line>();
-        line->connection = std::make_unique<OriginConnection>(*this, descriptor, static_cast<int>(lines_.size()));
-        if (stopping_) line->connection->interrupt();
-        line->connection->set_observer([this, &to = line->tape](std::string_view bytes) {
-            const std::lock_guard tape_lock{mutex_};
-            to += bytes;
-        });
-        line->thread = std::jthread{[this, &started = *line] { serve(started); }};
-        lines_.push_back(std::move(line));
-        changed_.notify_all();
+        if (stopping_) return;
+        const int descriptor = ::accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
+        if (descriptor >= 0) add_line(descriptor);
     }
+}
+
+void Origin::add_line(int descriptor) {
+    const int yes = 1;
+    ::setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
+    auto& line = *lines_.emplace_back(std::make_unique<Line>());
+    line.connection = std::make_unique<OriginConnection>(*this, descriptor, static_cast<int>(lines_.size()) - 1);
+    line.connection->set_observer([this, &to = line.tape](std::string_view bytes) {
+        const std::lock_guard lock{mutex_};
+        to += bytes;
+    });
+    line.thread = std::jthread{[this, &line] { serve(line); }};
+    changed_.notify_all();
 }
 
 /// Runs the script of the moment for each exchange until the connection ends.
@@ -143,6 +159,7 @@ void Origin::serve(Line& line) {
         {
             const std::lock_guard lock{mutex_};
             line.in_exchange = true;
+            changed_.notify_all();
             script = script_;
             requests_.emplace_back().connection = connection.index();
         }
@@ -159,6 +176,9 @@ void Origin::serve(Line& line) {
         changed_.notify_all();
     }
     connection.close();
+    const std::lock_guard lock{mutex_};
+    line.ended = true;
+    changed_.notify_all();
 }
 
 /// Into the record that was opened when this connection's exchange began, or behind it if the script receives more.

@@ -55,6 +55,8 @@ class Origin {
     void script(Script script);
     /// Receives a request and sends these bytes.
     void answer(std::string bytes);
+    /// Returns once all that has been sent to this origin so far has been taken, and no script runs.
+    void settle();
     /// Answers "200 ok" again, forgets what was recorded and cuts off exchanges that are still going on. Connections
     /// that are idle stay, as they would at a real server.
     void start_over();
@@ -78,13 +80,16 @@ class Origin {
         std::unique_ptr<OriginConnection> connection;
         std::string tape;
         bool in_exchange = false;
+        bool ended = false;
         std::jthread thread;
     };
 
     void accept_all();
+    void add_line(int descriptor);
     void serve(Line& line);
     void record(int connection, const Message& message);
-    void wait_until_idle(std::unique_lock<std::mutex>& lock);
+    bool is_idle(Line& line) const;
+    bool has_settled() const;
 
     int listener_;
     std::string unix_path_;

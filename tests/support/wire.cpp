@@ -133,13 +133,18 @@ bool Wire::readable_within(std::chrono::milliseconds time) {
 }
 
 bool Wire::await_readable() {
-    if (pending_.empty() && end_ == End::open) {
-        pollfd polled{descriptor_, POLLIN, 0};
-        while (::poll(&polled, 1, -1) < 0 && errno == EINTR) {
-        }
-        fill();
+    if (!pending_.empty() || end_ != End::open) return !pending_.empty();
+    pollfd polled{descriptor_, POLLIN, 0};
+    while (::poll(&polled, 1, -1) < 0 && errno == EINTR) {
     }
-    return !pending_.empty();
+    char octet = 0;
+    return ::recv(descriptor_, &octet, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
+bool Wire::has_input() {
+    const std::lock_guard lock{descriptor_mutex_};
+    pollfd polled{descriptor_, POLLIN, 0};
+    return descriptor_ >= 0 && ::poll(&polled, 1, 0) > 0;
 }
 
 /// Moves `count` bytes, or all there are before the end, from the stream to `to`.

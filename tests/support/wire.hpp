@@ -1,7 +1,7 @@
 #pragma once
 /// One end of a byte stream for tests: sends and receives exact bytes with a deadline on every wait, and tells a clean
-/// close from a reset. Belongs to one thread at a time; only interrupt() may be called by another. A wait that outlasts
-/// `patience` throws Failure, which GoogleTest reports with its text.
+/// close from a reset. Belongs to one thread at a time; only interrupt() and has_input() may be called by another. A
+/// wait that outlasts `patience` throws Failure, which GoogleTest reports with its text.
 #include <chrono>
 #include <cstddef>
 #include <functional>
@@ -66,8 +66,10 @@ class Wire {
     std::string receive_some();
     /// Whether a byte or the end arrives within `time`.
     bool readable_within(std::chrono::milliseconds time);
-    /// Waits without a deadline for a byte (true) or the end (false).
+    /// Waits without a deadline for a byte (true) or the end (false), and takes nothing yet.
     bool await_readable();
+    /// Whether there is something that was not taken yet, be it the end. May be called by any thread.
+    bool has_input();
 
     /// Reads on until the other side ends. Bytes that come before are kept in pending().
     End await_end();
@@ -98,7 +100,7 @@ class Wire {
     [[noreturn]] void give_up(std::string_view awaited) const;
 
     int descriptor_;
-    std::mutex descriptor_mutex_;  ///< guards against interrupt() meeting close()
+    std::mutex descriptor_mutex_;  ///< guards against other threads meeting close()
     std::string pending_;
     End end_ = End::open;
     std::function<void(std::string_view)> observer_;
