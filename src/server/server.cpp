@@ -71,6 +71,12 @@ unsigned worker_count(const config::Config& config) {
     return static_cast<unsigned>(std::max(CPU_COUNT(&usable), 1));
 }
 
+/// What tells a listening address from the others: its text, except that each port 0 is a port of its own.
+std::string key_of(const config::Listener& listener, const config::BindAddress& address) {
+    const bool chosen_by_kernel = address.unix_path.empty() && address.port == 0;
+    return chosen_by_kernel ? listener.name + " " + address.text() : address.text();
+}
+
 class Server::Impl {
   public:
     Impl(boost::asio::io_context& control, std::string config_file, unsigned workers)
@@ -154,7 +160,7 @@ class Server::Impl {
     std::shared_ptr<const config::Config> config_;
     std::shared_ptr<const forward::Snapshot> snapshot_;
     std::shared_ptr<observe::AccessLog> access_log_;
-    std::map<std::string, BoundAddress> bound_;  ///< by the configured address
+    std::map<std::string, BoundAddress> bound_;  ///< by key_of()
     std::vector<std::shared_ptr<observe::PerWorker<observe::ListenerCounters>>> listener_counters_;
     std::vector<std::unique_ptr<WorkerThread>> workers_;
     boost::asio::steady_timer drain_timer_;
@@ -187,16 +193,17 @@ class Server::Impl {
 
     /// Binds what is new. On failure nothing is left bound that was not before.
     std::expected<void, std::string> bind_new(const config::Config& config) {
-        std::vector<BoundAddress> fresh;
+        std::map<std::string, BoundAddress> fresh;
         for (const auto& listener : config.listeners) {
             for (const auto& address : listener.addresses) {
-                if (bound_.contains(address.text())) continue;
+                const auto key = key_of(listener, address);
+                if (bound_.contains(key) || fresh.contains(key)) continue;
                 auto bound = BoundAddress::bind(address, static_cast<unsigned>(workers_.size()));
                 if (!bound) return std::unexpected{std::move(bound.error())};
-                fresh.push_back(std::move(*bound));
+                fresh.emplace(key, std::move(*bound));
             }
         }
-        for (auto& bound : fresh) bound_.emplace(bound.configured().text(), std::move(bound));
+        bound_.merge(fresh);
         return {};
     }
 
@@ -211,8 +218,8 @@ class Server::Impl {
             auto counters = statistics_.listener(listener.name);
             listener_counters_.push_back(counters);
             for (const auto& address : listener.addresses) {
-                auto& bound = bound_.at(address.text());
-                wanted.emplace(address.text(), &bound);
+                auto& bound = bound_.at(key_of(listener, address));
+                wanted.emplace(key_of(listener, address), &bound);
                 listening_.push_back({listener.name, bound.text()});
                 for (unsigned i = 0; i < workers_.size(); ++i) {
                     setups[i].push_back({bound.text(), bound.descriptor(i), &counters->at(i),
