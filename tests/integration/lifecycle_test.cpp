@@ -27,6 +27,7 @@ listeners:
 pools:
   servers: {servers: ["$origin"], retries: {attempts: 0}}
 routes:
+  - {match: {path: /version}, respond: {body: "1"}}
   - pool: servers
 admin: {address: "127.0.0.1:0"}
 shutdown: {drain_timeout: $drain}
