@@ -48,6 +48,9 @@ class RequestInFlight {
         head_ = client_.response_head();
         EXPECT_EQ(client_.receive_exactly(3), "fir");
     }
+    RequestInFlight(const RequestInFlight&) = delete;
+    RequestInFlight& operator=(const RequestInFlight&) = delete;
+    ~RequestInFlight() { release_.set(); }
     void finish() {
         release_.set();
         EXPECT_EQ(client_.receive_exactly(3), "st!");
