@@ -32,7 +32,8 @@ const std::map<std::string, std::vector<std::string>, std::less<>> below{
     {"filter", {"forward"}},
     {"server", {"filter"}},
     {"admin", {"server"}},
-    {"main", {"admin"}},
+    {"wiring", {"admin"}},
+    {"main", {"wiring"}},
 };
 
 bool may_include(std::string_view from, std::string_view to) {

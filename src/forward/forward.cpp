@@ -6,6 +6,7 @@
 #include "attempt.hpp"
 #include "deliver.hpp"
 #include "nsboot_lb/upstream/admission.hpp"
+#include "nsboot_lb/upstream/cookie.hpp"
 #include "request_head.hpp"
 #include "waiting.hpp"
 
@@ -94,16 +95,7 @@ std::string_view find_cookie(const Exchange& exchange) {
     const auto& name = exchange.route->pool->pool->config().cookie.name;
     for (const auto& field : exchange.request.fields) {
         if (field.id != http::FieldId::cookie) continue;
-        for (std::size_t at = 0; at < field.value.size();) {
-            const auto end = std::min(field.value.find(';', at), field.value.size());
-            auto pair = field.value.substr(at, end - at);
-            pair.remove_prefix(std::min(pair.find_first_not_of(" \t"), pair.size()));
-            if (pair.starts_with(name) && pair.substr(name.size()).starts_with('=')) {
-                const auto value = pair.substr(name.size() + 1);
-                return value.substr(0, value.find_last_not_of(" \t") + 1);
-            }
-            at = end + 1;
-        }
+        if (const auto value = upstream::find_cookie(field.value, name); !value.empty()) return value;
     }
     return {};
 }

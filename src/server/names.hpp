@@ -1,9 +1,9 @@
 #pragma once
 /// The addresses behind the names that servers are given by. Belongs to the control thread; look-ups happen on other
 /// threads, a failed one keeps the last good answer.
-#include <boost/asio/io_context.hpp>
-
 #include <functional>
+
+#include <boost/asio/io_context.hpp>
 
 #include "nsboot_lb/config/config.hpp"
 #include "nsboot_lb/upstream/resolver.hpp"

@@ -126,8 +126,7 @@ class Server::Impl {
 
     void go_live(std::shared_ptr<const forward::Snapshot> snapshot) {
         const auto now = std::chrono::steady_clock::now();
-        // The pools were made here and nobody else has seen them yet; activate() is the last change to them.
-        for (const auto& pool : snapshot->pools) std::const_pointer_cast<upstream::Pool>(pool)->activate(now);
+        for (const auto& pool : snapshot->pools) pool->activate(now);
         snapshot_ = std::move(snapshot);
         for (auto& worker : workers_) worker->use(snapshot_, access_log_);
         checks_->follow(snapshot_->pools);
@@ -336,7 +335,9 @@ std::uint64_t Server::access_log_lost_lines() const {
     return impl_->access_log_ ? impl_->access_log_->lost_lines() : 0;
 }
 
-std::vector<Listening> Server::listening() const { return impl_->listening_; }
+std::vector<Listening> Server::listening() const {
+    return impl_->listening_;
+}
 
 Server::Changed Server::change_server(std::string_view pool, std::string_view server, std::optional<ServerState> state,
                                       std::optional<std::uint32_t> weight) {

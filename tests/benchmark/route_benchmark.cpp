@@ -73,4 +73,3 @@ BENCHMARK(route_by_regex)->Arg(1)->Arg(10)->Arg(1000);
 
 }  // namespace
 }  // namespace nsboot_lb::route
-

@@ -22,8 +22,8 @@ struct Problem {
 };
 
 struct LoadResult {
-    std::optional<Config> config;    ///< absent if any problem is an error
-    std::vector<Problem> problems;   ///< in the order of the files' lines; warnings too
+    std::optional<Config> config;   ///< absent if any problem is an error
+    std::vector<Problem> problems;  ///< in the order of the files' lines; warnings too
     bool ok() const { return config.has_value(); }
 };
 

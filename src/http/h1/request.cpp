@@ -221,9 +221,7 @@ bool is_valid_host(std::string_view host) {
     } else {
         const auto colon = host.find(':');
         const auto name = host.substr(0, colon);
-        const auto is_hex = [&](char c) {
-            return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
-        };
+        const auto is_hex = [&](char c) { return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'); };
         for (auto percent = name.find('%'); percent != std::string_view::npos; percent = name.find('%', percent + 1)) {
             if (name.size() < percent + 3 || !is_hex(name[percent + 1]) || !is_hex(name[percent + 2])) return false;
         }
