@@ -58,14 +58,10 @@ std::vector<std::string> quoted_includes(std::istream& text) {
     return names;
 }
 
-/// Why a file of `floor` may not include that name; nothing if it may. A name that does not begin with nsboot_lb/ is a
-/// private header, which stays inside its folder.
+constexpr std::string_view prefix = "nsboot_lb/";
+
+/// Why a file of `floor` may not include that public header; nothing if it may.
 std::optional<std::string> objection(std::string_view floor, const std::string& name) {
-    constexpr std::string_view prefix = "nsboot_lb/";
-    if (!name.starts_with(prefix)) {
-        if (name.find("..") != std::string::npos) return "a private header is reached through ..";
-        return std::nullopt;
-    }
     const auto end = name.find('/', prefix.size());
     if (end == std::string::npos) return "a public header outside of every floor";
     const auto target = name.substr(prefix.size(), end - prefix.size());
@@ -77,6 +73,15 @@ std::optional<std::string> objection(std::string_view floor, const std::string& 
 /// The floor that a file belongs to: the folder below include/nsboot_lb or src; main for src/main.cpp.
 std::string floor_of(const fs::path& relative) {
     return relative.has_parent_path() ? relative.begin()->string() : "main";
+}
+
+/// Why the file `relative` to `root` may not include that private header; nothing if it may: it stands beside the file
+/// or in the file's floor.
+std::optional<std::string> private_objection(const fs::path& root, const fs::path& relative, const std::string& name) {
+    if (name.find("..") != std::string::npos) return "a private header is reached through ..";
+    const auto floor = relative.has_parent_path() ? root / *relative.begin() : root;
+    if (fs::exists(root / relative.parent_path() / name) || fs::exists(floor / name)) return std::nullopt;
+    return "a private header of another folder";
 }
 
 struct Finding {
@@ -119,13 +124,20 @@ TEST(FloorsTest, knows_what_is_below) {
     EXPECT_FALSE(objection("http", "nsboot_lb/net/stream.hpp"));
     EXPECT_FALSE(objection("main", "nsboot_lb/base/cidr.hpp"));
     EXPECT_FALSE(objection("forward", "nsboot_lb/forward/attempt.hpp"));
-    EXPECT_FALSE(objection("config", "node.hpp"));
     EXPECT_TRUE(objection("net", "nsboot_lb/http/head.hpp"));
     EXPECT_TRUE(objection("observe", "nsboot_lb/config/config.hpp"));
     EXPECT_TRUE(objection("route", "nsboot_lb/upstream/pool.hpp"));
     EXPECT_TRUE(objection("base", "nsboot_lb/admin/admin.hpp"));
     EXPECT_TRUE(objection("server", "nsboot_lb/util/string.hpp"));
-    EXPECT_TRUE(objection("server", "../config/node.hpp"));
+}
+
+TEST(FloorsTest, keeps_private_headers_in_their_folder) {
+    const auto src = fs::path(NSBOOT_LB_SOURCE_DIR) / "src";
+    EXPECT_FALSE(private_objection(src, "config/node.cpp", "node.hpp"));
+    EXPECT_FALSE(private_objection(src, "http/h1/request.cpp", "h1/scan.hpp"));
+    EXPECT_TRUE(private_objection(src, "server/session.cpp", "node.hpp"));
+    EXPECT_TRUE(private_objection(src, "server/session.cpp", "../config/node.hpp"));
+    EXPECT_TRUE(private_objection(src, "main.cpp", "node.hpp"));
 }
 
 TEST(FloorsTest, finds_includes_however_they_are_written) {

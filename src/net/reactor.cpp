@@ -38,10 +38,10 @@ bool Source::add(Reactor& reactor, int descriptor, bool readable, bool writable)
     return true;
 }
 
-// Closing the descriptor takes it out of the epoll set by itself; only events already fetched have to be forgotten.
-void Source::remove() {
+void Source::remove(bool closing) {
     if (reactor_ == nullptr) return;
     assert(!reader_ && !writer_);
+    if (!closing) epoll_ctl(reactor_->epoll_.native_handle(), EPOLL_CTL_DEL, descriptor_, nullptr);
     reactor_->forget(*this);
     reactor_ = nullptr;
     observer_ = nullptr;

@@ -131,7 +131,7 @@ void Stream::close(bool reset) {
     write_deadline_.disarm();
     if (!source_.registered()) return;
     const int descriptor = source_.descriptor();
-    source_.remove();
+    source_.remove(true);
     if (reset) {
         const linger at_once{1, 0};
         ::setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);

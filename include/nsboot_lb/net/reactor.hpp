@@ -47,7 +47,8 @@ class Source {
     /// Registers a non-blocking descriptor. False if the kernel refuses (errno says why). `ready` says what may be
     /// tried without waiting first.
     bool add(Reactor& reactor, int descriptor, bool readable, bool writable);
-    void remove();
+    /// No more events. `closing`: the caller closes the descriptor right away, which unregisters it by itself.
+    void remove(bool closing = false);
 
     int descriptor() const { return descriptor_; }
     bool registered() const { return reactor_ != nullptr; }
