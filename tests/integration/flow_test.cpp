@@ -408,9 +408,9 @@ TEST_F(FlowTest, AnOriginThatDoesNotReadHoldsTheClientBack) {
         for (int i = 0; i < 64; ++i) connection.receive_exactly(mebibyte_bytes);
         connection.send(Origin::ok_answer());
     });
-    Client client = connect();
-    client.send(post("/", "Content-Length: " + std::to_string(64 * mebibyte_bytes) + "\r\n"));
     const std::string body(64 * mebibyte_bytes, 'x');
+    Client client = connect();
+    client.send(post("/", "Content-Length: " + std::to_string(body.size()) + "\r\n"));
     const std::size_t taken = client.send_until_stuck(body, 200ms);
     EXPECT_LT(taken, 32 * mebibyte_bytes);
     EXPECT_LT(daemon().resident_bytes(), (sanitized ? 400 : 40) * mebibyte_bytes);
