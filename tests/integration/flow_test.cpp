@@ -37,7 +37,7 @@ routes:
   - {name: stalling, match: {path_prefix: /stalling}, pool: servers, timeouts: {idle: 300ms}}
   - {name: all, pool: servers}
 limits: {header_size: 4KiB, uri_size: 1KiB, header_count: 20}
-timeouts: {header: 300ms, idle: 1s, body: 300ms, send: 500ms}
+timeouts: {header: 300ms, idle: 1s, body: 1s, send: 1s}
 admin: {address: "127.0.0.1:0"}
 )";
 
