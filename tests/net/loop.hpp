@@ -90,6 +90,17 @@ inline std::array<int, 2> connected_tcp_pair() {
     return {connecting, accepted};
 }
 
+/// All that is there now.
+inline std::string received_on(int descriptor) {
+    std::string all;
+    std::array<char, 65536> bytes{};
+    for (;;) {
+        const auto got = ::recv(descriptor, bytes.data(), bytes.size(), MSG_DONTWAIT);
+        if (got <= 0) return all;
+        all.append(bytes.data(), static_cast<std::size_t>(got));
+    }
+}
+
 /// The end of a connection that is in the hands of the test.
 class Peer {
   public:
@@ -102,16 +113,9 @@ class Peer {
     void send(std::string_view bytes) const {
         EXPECT_EQ(::send(descriptor_, bytes.data(), bytes.size(), MSG_NOSIGNAL), static_cast<ssize_t>(bytes.size()));
     }
-    /// All that is there now.
-    std::string received() const {
-        std::string all;
-        std::array<char, 65536> bytes{};
-        for (;;) {
-            const auto got = ::recv(descriptor_, bytes.data(), bytes.size(), MSG_DONTWAIT);
-            if (got <= 0) return all;
-            all.append(bytes.data(), static_cast<std::size_t>(got));
-        }
-    }
+    std::string received() const { return received_on(descriptor_); }
+    /// Hands the descriptor over. A duplicate would stay in an epoll set that it is thought to have left.
+    int release() { return std::exchange(descriptor_, -1); }
     void shutdown() const { ::shutdown(descriptor_, SHUT_WR); }
     void close() {
         if (descriptor_ >= 0) ::close(std::exchange(descriptor_, -1));

@@ -184,7 +184,7 @@ TEST_F(StreamTest, writes_all_of_more_than_the_socket_takes) {
         writing.start();
         EXPECT_FALSE(writing.done());
         Stream other{test.loop.reactor};
-        other.open(dup(test.peer.descriptor()), true, true);
+        other.open(test.peer.release(), true, true);
         while (got.size() < text.size()) {
             const auto ready = co_await other.readable();
             EXPECT_EQ(ready, Ready::ok);
