@@ -116,11 +116,6 @@ int Origin::connections() const {
     return static_cast<int>(lines_.size()) - first_counted_connection_;
 }
 
-std::string Origin::tape(int connection) const {
-    const std::lock_guard lock{mutex_};
-    return lines_.at(static_cast<std::size_t>(connection))->tape;
-}
-
 std::vector<std::string> Origin::failures() const {
     const std::lock_guard lock{mutex_};
     return failures_;
@@ -143,10 +138,6 @@ void Origin::add_line(int descriptor) {
     ::setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
     auto& line = *lines_.emplace_back(std::make_unique<Line>());
     line.connection = std::make_unique<OriginConnection>(*this, descriptor, static_cast<int>(lines_.size()) - 1);
-    line.connection->set_observer([this, &to = line.tape](std::string_view bytes) {
-        const std::lock_guard lock{mutex_};
-        to += bytes;
-    });
     line.thread = std::jthread{[this, &line] { serve(line); }};
     changed_.notify_all();
 }

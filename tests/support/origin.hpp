@@ -67,8 +67,6 @@ class Origin {
     Message await_request(std::size_t index = 0) const;
     /// Connections accepted since the start, or since start_over().
     int connections() const;
-    /// Every byte that came on the connection of that index.
-    std::string tape(int connection) const;
     /// What went wrong in scripts: waits that were given up.
     std::vector<std::string> failures() const;
 
@@ -78,7 +76,6 @@ class Origin {
     friend class OriginConnection;
     struct Line {
         std::unique_ptr<OriginConnection> connection;
-        std::string tape;
         bool in_exchange = false;
         bool ended = false;
         std::jthread thread;

@@ -35,10 +35,7 @@ std::string_view to_string(End end) {
 }
 
 Wire::Wire(Wire&& other) noexcept
-    : descriptor_(std::exchange(other.descriptor_, -1)),
-      pending_(std::move(other.pending_)),
-      end_(other.end_),
-      observer_(std::move(other.observer_)) {}
+    : descriptor_(std::exchange(other.descriptor_, -1)), pending_(std::move(other.pending_)), end_(other.end_) {}
 
 Wire::~Wire() {
     close();
@@ -103,7 +100,6 @@ bool Wire::fill() {
         const auto count = ::recv(descriptor_, block.data(), block.size(), MSG_DONTWAIT);
         if (count > 0) {
             pending_.append(block.data(), static_cast<std::size_t>(count));
-            if (observer_) observer_({block.data(), static_cast<std::size_t>(count)});
             return true;
         }
         if (count == 0) {

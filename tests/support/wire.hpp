@@ -4,7 +4,6 @@
 /// wait that outlasts `patience` throws Failure, which GoogleTest reports with its text.
 #include <chrono>
 #include <cstddef>
-#include <functional>
 #include <mutex>
 #include <stdexcept>
 #include <string>
@@ -86,9 +85,6 @@ class Wire {
     bool is_open() const { return descriptor_ >= 0; }
     int descriptor() const { return descriptor_; }
 
-    /// Is shown every byte as it is received.
-    void set_observer(std::function<void(std::string_view)> observer) { observer_ = std::move(observer); }
-
   private:
     bool fill();
     bool wait(short events, std::chrono::milliseconds time) const;
@@ -103,7 +99,6 @@ class Wire {
     std::mutex descriptor_mutex_;  ///< guards against other threads meeting close()
     std::string pending_;
     End end_ = End::open;
-    std::function<void(std::string_view)> observer_;
 };
 
 }  // namespace nsboot_lb::test
