@@ -79,7 +79,7 @@ std::string floor_of(const fs::path& relative) {
 /// or in the file's floor.
 std::optional<std::string> private_objection(const fs::path& root, const fs::path& relative, const std::string& name) {
     if (name.find("..") != std::string::npos) return "a private header is reached through ..";
-    const auto floor = relative.has_parent_path() ? root / *relative.begin() : root;
+    const auto floor = root / (relative.has_parent_path() ? *relative.begin() : fs::path("wiring"));
     if (fs::exists(root / relative.parent_path() / name) || fs::exists(floor / name)) return std::nullopt;
     return "a private header of another folder";
 }
@@ -101,8 +101,9 @@ Finding inspect(const fs::path& root) {
             finding.objections.push_back(relative.string() + ": there is no floor named " + floor);
         std::ifstream text(entry.path());
         for (const auto& name : quoted_includes(text)) {
-            if (const auto why = objection(floor, name))
-                finding.objections.push_back(relative.string() + ": " + name + ": " + *why);
+            const auto why =
+                name.starts_with(prefix) ? objection(floor, name) : private_objection(root, relative, name);
+            if (why) finding.objections.push_back(relative.string() + ": " + name + ": " + *why);
         }
     }
     return finding;
