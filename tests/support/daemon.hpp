@@ -52,8 +52,6 @@ class Daemon {
     void signal(int number) const { process_->signal(number); }
     std::optional<int> wait_exit(std::chrono::milliseconds time) { return process_->wait_exit(time); }
     bool running() { return process_->running(); }
-    /// Says that the daemon was meant to end, and with which status; the destructor does not complain then.
-    void expect_exit(int status) { expected_status_ = status; }
 
     void rewrite_config(const std::string& config);
     std::filesystem::path config_file() const { return config_file_; }
@@ -70,7 +68,6 @@ class Daemon {
     std::string output() const { return process_->output(Output::standard); }
     std::size_t output_position() const { return process_->position(Output::standard); }
     std::size_t resident_bytes() const;
-    std::size_t open_descriptors() const;
 
   private:
     struct Bound {
@@ -86,7 +83,6 @@ class Daemon {
     std::unique_ptr<Process> process_;
     std::vector<Bound> bound_;
     std::uint16_t admin_port_ = 0;
-    int expected_status_ = 0;
 };
 
 }  // namespace nsboot_lb::test

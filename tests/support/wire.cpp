@@ -264,11 +264,6 @@ std::string Wire::receive_exactly(std::size_t count) {
     return bytes;
 }
 
-std::string Wire::receive_some() {
-    if (pending_.empty()) fill();
-    return std::exchange(pending_, {});
-}
-
 End Wire::await_end() {
     while (fill()) {
     }

@@ -61,8 +61,6 @@ class Wire {
     /// Takes that much from the kernel's buffer and no more, so that a slow reader is slow to its sender too. Less
     /// where less is there, nothing at the end.
     std::size_t sip(std::size_t count);
-    /// What is there, at least one byte; "" at the end.
-    std::string receive_some();
     /// Whether a byte or the end arrives within `time`.
     bool readable_within(std::chrono::milliseconds time);
     /// Waits without a deadline for a byte (true) or the end (false), and takes nothing yet.
@@ -83,7 +81,6 @@ class Wire {
     /// Makes every wait end now as if the other side had closed. May be called by any thread.
     void interrupt();
     bool is_open() const { return descriptor_ >= 0; }
-    int descriptor() const { return descriptor_; }
 
   private:
     bool fill();
