@@ -79,9 +79,9 @@ net::Task<bool> drain_body(Worker& worker, Exchange& exchange) {
     co_return true;
 }
 
-bool has_field(const Answer& answer, std::string_view name) {
-    return std::ranges::any_of(answer.fields,
-                               [name](const auto& field) { return http::equal_ignoring_case(field.first, name); });
+bool has_field(const Exchange& exchange, const Answer& answer, std::string_view name) {
+    const auto is_named = [name](const auto& field) { return http::equal_ignoring_case(field.first, name); };
+    return std::ranges::any_of(answer.fields, is_named) || std::ranges::any_of(exchange.response_additions, is_named);
 }
 
 void write_answer(Worker& worker, const Exchange& exchange, const Answer& answer, bool keep_alive,
@@ -94,7 +94,7 @@ void write_answer(Worker& worker, const Exchange& exchange, const Answer& answer
     out.append_field("Date", worker.date.at(worker.wall_now()));
     for (const auto& [name, value] : answer.fields) out.append_field(name, value);
     if (!bodiless) {
-        if (!answer.body.empty() && !has_field(answer, "Content-Type"))
+        if (!answer.body.empty() && !has_field(exchange, answer, "Content-Type"))
             out.append_field("Content-Type", "text/plain; charset=utf-8");
         out.append("Content-Length: ");
         out.append_number(answer.body.size());

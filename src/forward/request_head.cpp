@@ -75,6 +75,11 @@ bool is_loop(const Exchange& exchange, std::string_view pseudonym) {
     });
 }
 
+/// Whether a filter has decided about this field, so that the proxy writes none of its own.
+bool is_settled(const Exchange& exchange, FieldId id) {
+    return exchange.settled_request_fields[static_cast<std::size_t>(id)];
+}
+
 void write_forwarded_for(const Exchange& exchange, http::h1::Output& out) {
     out.append("X-Forwarded-For: ");
     if (exchange.client->trusted) {
@@ -82,7 +87,7 @@ void write_forwarded_for(const Exchange& exchange, http::h1::Output& out) {
             if (field.id == FieldId::x_forwarded_for && !field.value.empty()) out.append({field.value, ", "});
         }
     }
-    out.append({exchange.client->text(), "\r\nX-Real-IP: ", exchange.client_ip(), "\r\n"});
+    out.append({exchange.client->text(), "\r\n"});
 }
 
 bool has_kept(const Exchange& exchange, FieldId id) {
@@ -132,10 +137,14 @@ void write_request_head(const Worker& worker, const Exchange& exchange, const up
                 " HTTP/1.1\r\n"});
     if (!has_kept(exchange, FieldId::host)) out.append_field("Host", host);
     out.append_fields(request.fields);
-    write_forwarded_for(exchange, out);
-    if (!has_kept(exchange, FieldId::x_forwarded_proto)) out.append_field("X-Forwarded-Proto", exchange.scheme);
-    if (!has_kept(exchange, FieldId::x_forwarded_host)) out.append_field("X-Forwarded-Host", host);
-    out.append({"X-Request-ID: ", exchange.request_id, "\r\nVia: 1.1 ", worker.pseudonym, "\r\n"});
+    if (!is_settled(exchange, FieldId::x_forwarded_for)) write_forwarded_for(exchange, out);
+    if (!is_settled(exchange, FieldId::x_real_ip)) out.append_field("X-Real-IP", exchange.client_ip());
+    if (!has_kept(exchange, FieldId::x_forwarded_proto) && !is_settled(exchange, FieldId::x_forwarded_proto))
+        out.append_field("X-Forwarded-Proto", exchange.scheme);
+    if (!has_kept(exchange, FieldId::x_forwarded_host) && !is_settled(exchange, FieldId::x_forwarded_host))
+        out.append_field("X-Forwarded-Host", host);
+    if (!is_settled(exchange, FieldId::x_request_id)) out.append_field("X-Request-ID", exchange.request_id);
+    if (!is_settled(exchange, FieldId::via)) out.append({"Via: 1.1 ", worker.pseudonym, "\r\n"});
     write_framing(request, out);
     write_connection(request, out);
     for (const auto& [name, value] : exchange.request_additions) out.append_field(name, value);

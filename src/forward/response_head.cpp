@@ -52,8 +52,11 @@ void write_response_head(Worker& worker, const Exchange& exchange, const http::R
         out.append("\r\n");
     }
     if (framing.framing == Framing::chunked) out.append("Transfer-Encoding: chunked\r\n");
-    out.append({"Via: 1.1 ", worker.pseudonym, "\r\n"});
-    if (!head.has_date) out.append_field("Date", worker.date.at(worker.wall_now()));
+    const auto settled = [&](http::FieldId id) {
+        return exchange.settled_response_fields[static_cast<std::size_t>(id)];
+    };
+    if (!settled(http::FieldId::via)) out.append({"Via: 1.1 ", worker.pseudonym, "\r\n"});
+    if (!head.has_date && !settled(http::FieldId::date)) out.append_field("Date", worker.date.at(worker.wall_now()));
     if (!framing.keep_alive)
         out.append("Connection: close\r\n");
     else if (exchange.request.minor_version == 0)
