@@ -4,7 +4,7 @@ import gzip
 import http.client
 import os
 
-from harness import Daemon, Nginx, RealTest, main, proxy_config
+from harness import Daemon, Nginx, RealTest, await_true, main, proxy_config
 
 TEXT = b"".join(b"line %06d of a text that compresses well\n" % number for number in range(20_000))
 BINARY = os.urandom(3_000_000)
@@ -32,6 +32,10 @@ class NginxTest(RealTest):
         self.client.request(method, target, body=body, headers={name.replace("_", "-"): value for name, value in fields.items()})
         response = self.client.getresponse()
         return response, response.read()
+
+    def await_logged(self, target):
+        """Waits until nginx has logged that target: it does so when it has sent the answer, which may be here before."""
+        await_true(lambda: any(uri == target for _, _, uri, _ in self.nginx.requests()), f"nginx logs {target}")
 
     def test_files_come_whole(self):
         for name, expected in (("text.txt", TEXT), ("binary", BINARY), ("empty", b"")):
@@ -93,15 +97,15 @@ class NginxTest(RealTest):
         for number in range(100):
             self.client.close()  # a new client connection each time
             self.assertEqual(self.ask(f"/empty?kept={number}")[0].status, 200)
+        self.await_logged("/empty?kept=99")
         connections = {connection for connection, _, uri, _ in self.nginx.requests() if "?kept=" in uri}
         self.assertEqual(len(connections), 1)
 
     def test_targets_arrive_byte_for_byte(self):
         for target in ("/a%2Fb?x=%20y", "//double", "/a/./b/../c"):
             self.ask(target)
-        uris = [uri for _, _, uri, _ in self.nginx.requests()]
         for target in ("/a%2Fb?x=%20y", "//double", "/a/./b/../c"):
-            self.assertIn(target, uris)
+            self.await_logged(target)
 
 
 if __name__ == "__main__":
