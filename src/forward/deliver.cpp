@@ -107,8 +107,9 @@ net::Task<RelayEnd> relay_rest(Worker& worker, Exchange& exchange, Attempt& atte
     co_return end;
 }
 
-/// Head and the first bytes of a body that needs no coding, often all of it, in one send.
-net::Task<bool> send_with_head(Worker& worker, Exchange& exchange, std::string_view body) {
+/// Head and the first bytes of a body that needs no coding, often all of it, in one send. `last`: it is all of it, and
+/// the connection is closed next.
+net::Task<bool> send_with_head(Worker& worker, Exchange& exchange, std::string_view body, bool last) {
     auto& out = worker.response_out;
     exchange.head_sent += out.size();
     exchange.body_sent += body.size();
@@ -118,7 +119,14 @@ net::Task<bool> send_with_head(Worker& worker, Exchange& exchange, std::string_v
         out.append(body);
     else
         pieces[count++] = {const_cast<char*>(body.data()), body.size()};
-    pieces[0] = {const_cast<char*>(out.text().data()), out.size()};
+    auto head = out.text();
+    if (last && count == 1) {
+        const auto taken = exchange.client->stream.write_last(head);
+        if (taken.status == net::IoStatus::failed) co_return false;
+        head.remove_prefix(taken.bytes);
+        if (head.empty()) co_return true;
+    }
+    pieces[0] = {const_cast<char*>(head.data()), head.size()};
     const auto written =
         co_await net::write_all(exchange.client->stream, std::span{pieces}.first(count), *exchange.view->send_timeout);
     co_return written.ok;
@@ -156,7 +164,8 @@ net::Task<After> deliver(Worker& worker, Exchange& exchange, Attempt& attempt) {
         source.decoder().skip(with_head.size());
     }
     if (with_head.size() < rest.size()) connection.input.append(rest.substr(with_head.size()));
-    const bool sent = co_await send_with_head(worker, exchange, with_head);
+    const bool last = source.ended() && !framing.keep_alive && attempt.uploaded();
+    const bool sent = co_await send_with_head(worker, exchange, with_head, last);
     auto end = sent ? RelayEnd::complete : RelayEnd::sink_failed;
     if (sent && !source.ended()) end = co_await relay_rest(worker, exchange, attempt, source, sink);
     if (end != RelayEnd::complete) {

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <utility>
 #include <vector>
 
 namespace nsboot_lb::net {
@@ -68,8 +69,17 @@ bool Stream::quiet() {
 }
 
 IoResult Stream::write_some(std::string_view bytes) {
+    return send_some(bytes, 0);
+}
+
+IoResult Stream::write_last(std::string_view bytes) {
+    held_back_ = true;
+    return send_some(bytes, MSG_MORE);
+}
+
+IoResult Stream::send_some(std::string_view bytes, int flags) {
     for (;;) {
-        const auto sent = ::send(source_.descriptor(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
+        const auto sent = ::send(source_.descriptor(), bytes.data(), bytes.size(), MSG_NOSIGNAL | flags);
         if (sent >= 0) return {IoStatus::ok, static_cast<std::size_t>(sent), 0};
         if (errno == EINTR) continue;
         if (!blocked(errno)) return {IoStatus::failed, 0, errno};
@@ -79,6 +89,8 @@ IoResult Stream::write_some(std::string_view bytes) {
 }
 
 IoResult Stream::write_some(std::span<const iovec> pieces) {
+    // send() is a little cheaper than sendmsg(), and most messages are one piece.
+    if (pieces.size() == 1) return write_some({static_cast<const char*>(pieces[0].iov_base), pieces[0].iov_len});
     msghdr message{};
     message.msg_iov = const_cast<iovec*>(pieces.data());  // sendmsg() does not write to them
     message.msg_iovlen = pieces.size();
@@ -132,6 +144,8 @@ void Stream::close(bool reset) {
     if (!source_.registered()) return;
     const int descriptor = source_.descriptor();
     source_.remove(true);
+    // close() alone would throw away what is held back if the peer had sent something that was not read.
+    if (std::exchange(held_back_, false) && !reset) ::shutdown(descriptor, SHUT_WR);
     if (reset) {
         const linger at_once{1, 0};
         ::setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);

@@ -265,6 +265,24 @@ TEST_F(TcpStreamTest, closes_with_an_end_otherwise) {
     EXPECT_EQ(recv(peer.descriptor(), got.data(), got.size(), MSG_DONTWAIT), 0);
 }
 
+TEST_F(TcpStreamTest, holds_its_last_bytes_back_for_the_end_to_ride_with) {
+    EXPECT_EQ(stream.write_last("bye").bytes, 3U);
+    std::array<char, 8> got{};
+    EXPECT_EQ(recv(peer.descriptor(), got.data(), got.size(), MSG_DONTWAIT), -1);
+    stream.close();
+    EXPECT_EQ(recv(peer.descriptor(), got.data(), got.size(), MSG_DONTWAIT), 3);
+    EXPECT_EQ(recv(peer.descriptor(), got.data(), got.size(), MSG_DONTWAIT), 0);
+}
+
+// A kernel that closes a socket with bytes nobody read drops what it has not sent.
+TEST_F(TcpStreamTest, does_not_lose_its_last_bytes_to_bytes_it_has_not_read) {
+    peer.send("more than was asked for");
+    EXPECT_EQ(stream.write_last("bye").bytes, 3U);
+    stream.close();
+    std::array<char, 8> got{};
+    EXPECT_EQ(recv(peer.descriptor(), got.data(), got.size(), MSG_DONTWAIT), 3);
+}
+
 TEST_F(TcpStreamTest, sends_an_end_and_goes_on_reading) {
     EXPECT_TRUE(stream.shutdown_write());
     char byte = 0;

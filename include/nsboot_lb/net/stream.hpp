@@ -48,6 +48,9 @@ class Stream {
     /// Writes what the kernel takes at once.
     IoResult write_some(std::string_view bytes);
     IoResult write_some(std::span<const iovec> pieces);
+    /// The last bytes before close(): held back until then, so that the FIN rides with them in one segment. What the
+    /// kernel does not take at once is still to be written.
+    IoResult write_last(std::string_view bytes);
 
     /// Whether nothing is there to read, not even the peer's FIN. Asks the kernel (one system call).
     bool quiet();
@@ -78,7 +81,10 @@ class Stream {
     static void read_expired(void* self) { static_cast<Stream*>(self)->source_.end_read(Ready::timed_out); }
     static void write_expired(void* self) { static_cast<Stream*>(self)->source_.end_write(Ready::timed_out); }
 
+    IoResult send_some(std::string_view bytes, int flags);
+
     Reactor& reactor_;
+    bool held_back_ = false;  ///< bytes of write_last() wait for the FIN
     Source source_;
     Deadline read_deadline_;
     Deadline write_deadline_;
