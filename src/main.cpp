@@ -61,12 +61,12 @@ int run(const std::string& file) {
         for (const auto& error : started.error()) log::error("{}", error);
         return exit_error;
     }
-    wiring::Admin admin{control, server, file};
+    wiring::Service service{control};
+    wiring::Admin admin{control, server, service, file};
     if (const auto started = admin.apply(); !started) {
         log::error("{}", started.error());
         return exit_error;
     }
-    wiring::Service service{control};
 
     boost::asio::signal_set signals{control, SIGHUP, SIGTERM, SIGINT};
     signals.add(SIGUSR1);

@@ -80,6 +80,7 @@ net::Task<RelayEnd> upload_body(Worker& worker, Exchange& exchange, Attempt& att
     plan.client_is_source = true;
     plan.least_rate = exchange.view->snapshot->config->timeouts.min_rate;
     if (exchange.request.framing == http::Framing::chunked) plan.most_bytes = exchange.route->entry->max_body;
+    plan.stop = &attempt.upload_stopped;
     plan.moved = &exchange.body_received;
     exchange.request_body_started = true;
     const auto end = co_await relay(worker, plan);
@@ -241,6 +242,15 @@ void Attempt::cancel() {
     if (connection && connection->stream.is_open()) connection->stream.cancel();
 }
 
+net::Task<void> Attempt::stop_upload() {
+    if (!upload) co_return;
+    upload_stopped = true;
+    request_body->stream().cancel_read();
+    if (connection) connection->stream.cancel();
+    (void)co_await upload->finished();
+    upload.reset();
+}
+
 net::Task<Started> start(Worker& worker, Exchange& exchange, Attempt& attempt, bool fresh_connection) {
     auto connected = co_await get_connection(worker, exchange, attempt, fresh_connection);
     if (!attempt.connection) co_return connected;
@@ -276,12 +286,7 @@ net::Task<Started> start(Worker& worker, Exchange& exchange, Attempt& attempt, b
 }
 
 net::Task<void> abandon(Attempt& attempt) {
-    if (attempt.upload) {
-        attempt.request_body->stream().cancel_read();
-        attempt.connection->stream.cancel();
-        (void)co_await attempt.upload->finished();
-        attempt.upload.reset();
-    }
+    co_await attempt.stop_upload();
     attempt.connection.reset();
 }
 

@@ -28,13 +28,16 @@ struct Attempt {
     std::optional<http::h1::BodySink> request_sink;
     std::optional<net::Concurrent<RelayEnd>> upload;  ///< present if the request has a body
     bool awaits_head = false;
-    bool head_in_input = false;  ///< the response's head is at the beginning of the connection's input
-    std::string_view rest;       ///< else: what came behind the head, in the scratch
-    bool client_gone = false;    ///< noticed by the watch on the client's connection
+    bool head_in_input = false;   ///< the response's head is at the beginning of the connection's input
+    std::string_view rest;        ///< else: what came behind the head, in the scratch
+    bool upload_stopped = false;  ///< the upload is to end, wherever it is
+    bool client_gone = false;     ///< noticed by the watch on the client's connection
 
     bool uploaded() const { return !request_body || (request_body->ended() && (!upload || upload->done())); }
     /// Ends the waits for the server, from within any of them.
     void cancel();
+    /// Ends the upload, if there is one that is going on.
+    net::Task<void> stop_upload();
 };
 
 /// How the try stands when start() is done.

@@ -77,15 +77,6 @@ Reason reason_of(RelayEnd end) {
     }
 }
 
-/// The request's body is still on its way: the answer is complete, so nobody needs the rest (RFC 9112 9.6).
-net::Task<void> stop_upload(Attempt& attempt) {
-    if (!attempt.upload) co_return;
-    attempt.request_body->stream().cancel_read();
-    if (attempt.connection) attempt.connection->stream.cancel();
-    (void)co_await attempt.upload->finished();
-    attempt.upload.reset();
-}
-
 /// Sends the rest of a body after its first bytes went out with the head.
 net::Task<RelayEnd> relay_rest(Worker& worker, Exchange& exchange, Attempt& attempt, http::h1::BodySource& source,
                                http::h1::BodySink& sink) {
@@ -169,12 +160,12 @@ net::Task<After> deliver(Worker& worker, Exchange& exchange, Attempt& attempt) {
     auto end = sent ? RelayEnd::complete : RelayEnd::sink_failed;
     if (sent && !source.ended()) end = co_await relay_rest(worker, exchange, attempt, source, sink);
     if (end != RelayEnd::complete) {
-        co_await stop_upload(attempt);
+        co_await attempt.stop_upload();
         co_return cut_short(exchange, attempt, reason_of(end));
     }
     succeeded(worker, exchange, attempt);
     const bool uploaded = attempt.uploaded();
-    if (!uploaded) co_await stop_upload(attempt);
+    if (!uploaded) co_await attempt.stop_upload();  // nobody needs the rest (RFC 9112 9.6)
     if (uploaded)
         give_back(worker, exchange, attempt, reuse);
     else

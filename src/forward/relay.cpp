@@ -96,6 +96,13 @@ net::Task<std::size_t> allowance(Worker& worker, const RelayPlan& plan, std::siz
     }
 }
 
+/// Lets the others have their turn. False if the relay was ended meanwhile.
+net::Task<bool> yield(Worker& worker, const RelayPlan& plan) {
+    net::Yield others{worker.reactor};
+    co_await others;
+    co_return plan.stop == nullptr || !*plan.stop;
+}
+
 bool can_splice(const RelayPlan& plan) {
     if (!plan.source->plain() || !plan.sink->plain() || plan.most_bytes != UINT64_MAX) return false;
     const auto& decoder = plan.source->decoder();
@@ -107,6 +114,7 @@ net::Task<std::optional<RelayEnd>> splice_body(Worker& worker, RelayPlan plan, C
     net::BorrowedPipe pipe{worker.pipes};
     if (!pipe) co_return std::nullopt;
     auto& source = *plan.source;
+    net::Turn turn;
     while (!source.ended()) {
         auto wanted = pipe->capacity();
         if (source.decoder().framing() == Framing::length)
@@ -134,6 +142,10 @@ net::Task<std::optional<RelayEnd>> splice_body(Worker& worker, RelayPlan plan, C
             if (out.status != net::IoStatus::would_block) continue;
             const auto stopped = co_await wait_for_sink(worker, plan, speed);
             if (stopped) co_return stopped;
+        }
+        if (turn.used_up(in.bytes)) {
+            const bool going = co_await yield(worker, plan);
+            if (!going) co_return RelayEnd::cancelled;
         }
     }
     co_return RelayEnd::complete;
@@ -167,6 +179,7 @@ net::Task<std::optional<RelayEnd>> write_batch(Worker& worker, const RelayPlan& 
 
 net::Task<RelayEnd> relay(Worker& worker, RelayPlan plan) {
     ClientSpeed speed{plan};
+    net::Turn turn;
     for (;;) {
         if (can_splice(plan)) {
             const auto spliced = co_await splice_body(worker, plan, speed);
@@ -186,6 +199,10 @@ net::Task<RelayEnd> relay(Worker& worker, RelayPlan plan) {
         const auto stopped = co_await write_batch(worker, plan, batch, speed);
         if (stopped) co_return *stopped;
         if (batch.ended) co_return RelayEnd::complete;
+        if (turn.used_up(batch.bytes)) {
+            const bool going = co_await yield(worker, plan);
+            if (!going) co_return RelayEnd::cancelled;
+        }
     }
 }
 

@@ -33,6 +33,7 @@ struct RelayPlan {
     std::uint64_t most_bytes = UINT64_MAX;  ///< of the body
     bool forward_trailers = false;
     Bandwidth::Share* bandwidth = nullptr;  ///< null: no limit
+    const bool* stop = nullptr;             ///< if given: becomes true with a cancel() that finds nobody waiting
     std::uint64_t* moved = nullptr;         ///< counts body bytes; never null
 };
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "nsboot_lb/net/pause.hpp"
 #include "response_head.hpp"
 
 namespace nsboot_lb::forward {
@@ -29,7 +30,9 @@ class Silence {
         deadline_.arm(limit);
     }
     void broken() { deadline_.arm(limit_); }
+    bool over() const { return over_; }
     void end_both() {
+        over_ = true;
         client_.cancel();
         server_.cancel();
     }
@@ -41,12 +44,14 @@ class Silence {
     net::Stream& server_;
     net::DeadlineList& limit_;
     net::Deadline deadline_;
+    bool over_ = false;
 };
 
 /// Large transfers (an image over a tunnel) skip user space while both sockets keep up. False if the connection broke.
 net::Task<bool> splice_while_busy(Worker& worker, Direction direction, Silence& silence) {
     net::BorrowedPipe pipe{worker.pipes};
     if (!pipe) co_return true;
+    net::Turn turn;
     for (;;) {
         const auto in = direction.from.splice_to_pipe(pipe->write_end(), pipe->capacity());
         if (in.status != net::IoStatus::ok) co_return in.status != net::IoStatus::failed;
@@ -61,6 +66,11 @@ net::Task<bool> splice_while_busy(Worker& worker, Direction direction, Silence& 
             const auto ready = co_await direction.to.writable();
             if (ready != net::Ready::ok) co_return false;
             silence.broken();
+        }
+        if (turn.used_up(in.bytes)) {
+            net::Yield others{worker.reactor};
+            co_await others;
+            if (silence.over()) co_return false;
         }
     }
 }

@@ -135,11 +135,11 @@ void Reactor::resume_later(std::coroutine_handle<> coroutine) {
 }
 
 void Reactor::run_resumes() {
-    while (!resumes_.empty() && resuming_.empty()) {
-        resuming_.swap(resumes_);
-        for (const auto coroutine : resuming_) coroutine.resume();
-        resuming_.clear();
-    }
+    if (!resuming_.empty()) return;
+    // What is added meanwhile has its turn after the sockets: a coroutine that yields must not get the loop right back.
+    resuming_.swap(resumes_);
+    for (const auto coroutine : resuming_) coroutine.resume();
+    resuming_.clear();
 }
 
 }  // namespace nsboot_lb::net

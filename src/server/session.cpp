@@ -4,6 +4,7 @@
 
 #include "nsboot_lb/forward/serve.hpp"
 #include "nsboot_lb/http/h1/parse.hpp"
+#include "nsboot_lb/net/pause.hpp"
 #include "nsboot_lb/net/proxy_protocol.hpp"
 #include "worker_thread.hpp"
 
@@ -17,6 +18,8 @@ namespace {
 
 /// RFC 9112 9.6: how long a client that may still be sending is read from, so that it gets to see the answer.
 constexpr std::chrono::milliseconds linger_time{5000};
+
+constexpr unsigned most_in_a_row = 64;
 
 /// Gives the exchange back to its worker whatever happens.
 class ExchangeLease {
@@ -64,13 +67,20 @@ net::Task<void> Session::run() {
         const bool known = co_await read_proxy_header();
         if (!known) co_return;
     }
-    for (;;) {
+    for (unsigned served = 1;; ++served) {
         if (client_.input.empty()) {
             const bool more = co_await wait_for_request();
             if (!more) co_return;
         }
         const auto after = co_await serve_one();
-        if (after == After::keep) continue;
+        if (after == After::keep) {
+            if (served % most_in_a_row != 0) continue;
+            // Requests that never have to wait, pipelined and answered here, would keep the worker to themselves.
+            net::Yield others{thread_.worker().reactor};
+            co_await others;
+            if (client_.stream.source().broken()) co_return;
+            continue;
+        }
         if (after == After::reset) {
             client_.stream.close(true);
         } else if (after == After::linger || !client_.input.empty()) {

@@ -91,8 +91,8 @@ log::Level log_level(config::LogLevel level) {
     return log::Level::off;
 }
 
-Admin::Admin(boost::asio::io_context& control, server::Server& server, std::string config_file)
-    : control_(control), server_(server), config_file_(std::move(config_file)) {}
+Admin::Admin(boost::asio::io_context& control, server::Server& server, Service& service, std::string config_file)
+    : control_(control), server_(server), service_(service), config_file_(std::move(config_file)) {}
 
 std::expected<void, std::string> Admin::apply() {
     const auto& wanted = server_.config().admin;
@@ -113,7 +113,9 @@ std::expected<void, std::string> Admin::apply() {
 }
 
 admin::ReloadResult Admin::reload() {
+    service_.reloading();
     auto reloaded = server_.reload();
+    service_.ready(server_.config());
     admin::ReloadResult result{reloaded.successful, std::move(reloaded.problems)};
     if (!result.successful) return result;
     log::set_level(log_level(server_.config().logging.level));

@@ -10,6 +10,7 @@
 #include "nsboot_lb/admin/admin_server.hpp"
 #include "nsboot_lb/observe/log.hpp"
 #include "nsboot_lb/server/server.hpp"
+#include "service.hpp"
 
 namespace nsboot_lb::wiring {
 
@@ -18,7 +19,7 @@ observe::log::Level log_level(config::LogLevel level);
 /// The admin listener of the configuration in force, and what it may do to the server.
 class Admin {
   public:
-    Admin(boost::asio::io_context& control, server::Server& server, std::string config_file);
+    Admin(boost::asio::io_context& control, server::Server& server, Service& service, std::string config_file);
 
     /// Listens as the server's configuration now says.
     std::expected<void, std::string> apply();
@@ -32,6 +33,7 @@ class Admin {
 
     boost::asio::io_context& control_;
     server::Server& server_;
+    Service& service_;
     const std::string config_file_;
     std::unique_ptr<admin::AdminServer> admin_;
     config::BindAddress address_;

@@ -354,6 +354,28 @@ TEST_F(StreamTest, many_at_once_are_all_served) {
     for (auto& connection : connections) EXPECT_EQ(connection->peer.received(), "ping");
 }
 
+TEST_F(StreamTest, who_yields_lets_the_sockets_have_their_turn) {
+    bool heard = false;
+    loop.run([](StreamTest& test, bool& done) -> Task<void> {
+        const auto listen = [](Stream& from, bool& flag) -> Task<bool> {
+            const auto ready = co_await from.readable();
+            flag = ready == Ready::ok;
+            co_return flag;
+        };
+        Concurrent<bool> listening{listen(test.stream, done)};
+        listening.start();
+        test.peer.send("x");
+        for (int turns = 0; !done && turns < 1000; ++turns) {
+            Yield others{test.loop.reactor};
+            co_await others;
+        }
+        EXPECT_TRUE(done);
+        test.stream.cancel();
+        const bool listened = co_await listening.finished();
+        EXPECT_TRUE(listened);
+    }(*this, heard));
+}
+
 TEST_F(StreamTest, pauses_for_as_long_as_the_list_says) {
     loop.run([](StreamTest& test) -> Task<void> {
         const auto began = test.loop.deadlines.now();
