@@ -108,11 +108,11 @@ class Child:
 class Daemon(Child):
     """nsboot-lb with a configuration whose addresses have port 0."""
 
-    def __init__(self, config):
+    def __init__(self, config, environment=None):
         self._directory = tempfile.TemporaryDirectory(prefix="nsboot-lb-test-")
         file = pathlib.Path(self._directory.name) / "nsboot-lb.yaml"
         file.write_text(config)
-        super().__init__([BINARY, "--config", file])
+        super().__init__([BINARY, "--config", file], environment)
         self.port = int(self.await_match("stderr", r"(?<!admin )listening on 127\.0\.0\.1:(\d+)")[1])
         self.admin_port = int(self.await_match("stderr", r"admin listening on 127\.0\.0\.1:(\d+)")[1])
 
