@@ -8,18 +8,6 @@ namespace nsboot_lb::filter {
 
 namespace {
 
-http::TemplateValues values_of(const forward::Exchange& exchange) {
-    http::TemplateValues values;
-    values.client_ip = exchange.client_ip();
-    values.host = http::without_port(exchange.request.host);
-    values.uri = exchange.request.origin_target;
-    values.path = exchange.request.path;
-    values.query = exchange.request.query;
-    values.scheme = exchange.scheme;
-    values.request_id = exchange.request_id;
-    return values;
-}
-
 void note(std::bitset<http::field_id_count>& set, http::FieldId id) {
     if (id != http::FieldId::other) set.set(static_cast<std::size_t>(id));
 }
@@ -73,7 +61,7 @@ void FieldChanges::drop(http::Fields& fields) const {
 }
 
 void FieldChanges::append_to(Additions& additions, const forward::Exchange& exchange) const {
-    const auto values = values_of(exchange);
+    const auto values = exchange.template_values();
     for (const auto& [name, value] : additions_) {
         auto& added = additions.emplace_back(name, std::string());
         value.expand(values, added.second);
@@ -82,7 +70,7 @@ void FieldChanges::append_to(Additions& additions, const forward::Exchange& exch
 
 std::string expanded(const http::Template& text, const forward::Exchange& exchange) {
     std::string out;
-    text.expand(values_of(exchange), out);
+    text.expand(exchange.template_values(), out);
     return out;
 }
 

@@ -27,6 +27,18 @@ void HeadBuffer::clear() {
     capacity_ = first_size;
 }
 
+http::TemplateValues Exchange::template_values() const {
+    http::TemplateValues values;
+    values.client_ip = client_ip();
+    values.host = http::without_port(request.host);
+    values.uri = request.origin_target;
+    values.path = request.path;
+    values.query = request.query;
+    values.scheme = scheme;
+    values.request_id = request_id;
+    return values;
+}
+
 void Exchange::clear() {
     head.clear();
     request.clear();

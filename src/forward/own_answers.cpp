@@ -16,16 +16,8 @@ Answer with_allow(Answer answer) {
 }
 
 Answer redirect(const Exchange& exchange, const RouteEntry& route) {
-    http::TemplateValues values;
-    values.client_ip = exchange.client_ip();
-    values.host = http::without_port(exchange.request.host);
-    values.uri = exchange.request.origin_target;
-    values.path = exchange.request.path;
-    values.query = exchange.request.query;
-    values.scheme = exchange.scheme;
-    values.request_id = exchange.request_id;
     std::string location;
-    route.redirect_to.expand(values, location);
+    route.redirect_to.expand(exchange.template_values(), location);
     auto answer = error_answer(route.status, Reason::none);
     answer.fields.emplace_back("Location", std::move(location));
     return answer;

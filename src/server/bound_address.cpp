@@ -1,17 +1,15 @@
 #include "bound_address.hpp"
 
 #include <cerrno>
-#include <cstring>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <system_error>
 #include <unistd.h>
 #include <utility>
 
-#include "nsboot_lb/base/cidr.hpp"
+#include "nsboot_lb/net/socket_address.hpp"
 
 namespace nsboot_lb::server {
 
@@ -19,38 +17,9 @@ namespace {
 
 constexpr int backlog = 65535;  // the kernel caps it at net.core.somaxconn
 
-struct Address {
-    sockaddr_storage storage{};
-    socklen_t size = 0;
-};
-
-Address address_of(const config::BindAddress& bind) {
-    Address result;
-    if (!bind.unix_path.empty()) {
-        sockaddr_un address{};
-        address.sun_family = AF_UNIX;
-        bind.unix_path.copy(address.sun_path, sizeof address.sun_path - 1);
-        std::memcpy(&result.storage, &address, sizeof address);
-        result.size = sizeof address;
-        return result;
-    }
-    const auto ip = base::IpAddress::parse(bind.host).value_or(base::IpAddress{});
-    if (bind.host.find(':') == std::string::npos) {
-        sockaddr_in address{};
-        address.sin_family = AF_INET;
-        address.sin_port = htons(bind.port);
-        std::memcpy(&address.sin_addr, ip.bytes.data() + 12, 4);
-        std::memcpy(&result.storage, &address, sizeof address);
-        result.size = sizeof address;
-    } else {
-        sockaddr_in6 address{};
-        address.sin6_family = AF_INET6;
-        address.sin6_port = htons(bind.port);
-        std::memcpy(&address.sin6_addr, ip.bytes.data(), 16);
-        std::memcpy(&result.storage, &address, sizeof address);
-        result.size = sizeof address;
-    }
-    return result;
+net::SocketAddress address_of(const config::BindAddress& bind) {
+    if (!bind.unix_path.empty()) return net::SocketAddress::unix_socket(bind.unix_path);
+    return net::SocketAddress::tcp(base::IpAddress::parse(bind.host).value_or(base::IpAddress{}), bind.port);
 }
 
 void set(int descriptor, int level, int option) {
@@ -59,22 +28,19 @@ void set(int descriptor, int level, int option) {
 }
 
 std::uint16_t port_of(int descriptor) {
-    sockaddr_storage bound{};
-    socklen_t size = sizeof bound;
-    if (::getsockname(descriptor, reinterpret_cast<sockaddr*>(&bound), &size) != 0) return 0;
-    // The port is at the same place in both families.
-    sockaddr_in address{};
-    std::memcpy(&address, &bound, sizeof address);
-    return ntohs(address.sin_port);
+    net::SocketAddress bound;
+    bound.size = sizeof bound.storage;
+    if (::getsockname(descriptor, reinterpret_cast<sockaddr*>(&bound.storage), &bound.size) != 0) return 0;
+    return bound.port();
 }
 
 /// Whether a socket file is left over from a process that is gone: nobody accepts there.
-bool is_abandoned(const Address& address, const std::string& path) {
+bool is_abandoned(const net::SocketAddress& address, const std::string& path) {
     struct stat file{};
     if (::stat(path.c_str(), &file) != 0 || !S_ISSOCK(file.st_mode)) return false;
     const int probe = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (probe < 0) return false;
-    const int connected = ::connect(probe, reinterpret_cast<const sockaddr*>(&address.storage), address.size);
+    const int connected = ::connect(probe, address.get(), address.size);
     const bool abandoned = connected != 0 && errno == ECONNREFUSED;
     ::close(probe);
     return abandoned;
@@ -115,7 +81,7 @@ std::expected<BoundAddress, std::string> BoundAddress::bind(const config::BindAd
     const unsigned sockets = is_unix ? 1 : workers;
     for (unsigned i = 0; i < sockets; ++i) {
         const auto where = address_of(wanted);
-        const int descriptor = ::socket(where.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        const int descriptor = ::socket(where.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
         if (descriptor < 0) return fail("socket");
         bound.descriptors_.push_back(descriptor);
         if (is_unix) {
@@ -123,11 +89,11 @@ std::expected<BoundAddress, std::string> BoundAddress::bind(const config::BindAd
         } else {
             set(descriptor, SOL_SOCKET, SO_REUSEADDR);
             set(descriptor, IPPROTO_TCP, TCP_NODELAY);  // inherited by what is accepted
-            if (where.storage.ss_family == AF_INET6) set(descriptor, IPPROTO_IPV6, IPV6_V6ONLY);
+            if (where.family() == AF_INET6) set(descriptor, IPPROTO_IPV6, IPV6_V6ONLY);
             // Not before the first bind: another process that listens here must be noticed, not joined.
             if (i > 0) set(descriptor, SOL_SOCKET, SO_REUSEPORT);
         }
-        if (::bind(descriptor, reinterpret_cast<const sockaddr*>(&where.storage), where.size) != 0) {
+        if (::bind(descriptor, where.get(), where.size) != 0) {
             if (is_unix) bound.configured_.unix_path.clear();  // not ours to remove
             return fail("bind");
         }

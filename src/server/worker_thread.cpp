@@ -2,14 +2,13 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 #include <future>
-#include <netinet/in.h>
 #include <sys/socket.h>
 #include <system_error>
 #include <unistd.h>
 
 #include "nsboot_lb/net/pause.hpp"
+#include "nsboot_lb/net/socket_address.hpp"
 #include "nsboot_lb/observe/log.hpp"
 
 namespace nsboot_lb::server {
@@ -22,20 +21,6 @@ namespace {
 constexpr int most_accepts_per_turn = 128;
 /// How long to leave connections in the backlog when there are no descriptors for them.
 constexpr std::chrono::milliseconds exhausted_pause{100};
-
-base::IpAddress address_of(const sockaddr_storage& peer) {
-    if (peer.ss_family == AF_INET) {
-        sockaddr_in address{};
-        std::memcpy(&address, &peer, sizeof address);
-        return base::IpAddress::from_v4(ntohl(address.sin_addr.s_addr));
-    }
-    if (peer.ss_family == AF_INET6) {
-        sockaddr_in6 address{};
-        std::memcpy(&address, &peer, sizeof address);
-        return base::IpAddress::from_v6(std::span<const std::uint8_t, 16>{address.sin6_addr.s6_addr});
-    }
-    return {};
-}
 
 }  // namespace
 
@@ -146,12 +131,12 @@ net::Task<void> WorkerThread::accept(Listener& listener) {
         (void)ready;
         int error = 0;
         for (int i = 0; i < most_accepts_per_turn && error == 0; ++i) {
-            sockaddr_storage peer{};
-            socklen_t size = sizeof peer;
-            const int descriptor = ::accept4(listener.setup.descriptor, reinterpret_cast<sockaddr*>(&peer), &size,
-                                             SOCK_NONBLOCK | SOCK_CLOEXEC);
+            net::SocketAddress peer;
+            peer.size = sizeof peer.storage;
+            const int descriptor = ::accept4(listener.setup.descriptor, reinterpret_cast<sockaddr*>(&peer.storage),
+                                             &peer.size, SOCK_NONBLOCK | SOCK_CLOEXEC);
             if (descriptor >= 0)
-                begin_session(listener, descriptor, address_of(peer));
+                begin_session(listener, descriptor, peer.address());
             else if (errno != ECONNABORTED && errno != EINTR)
                 error = errno;
         }

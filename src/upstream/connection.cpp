@@ -2,46 +2,15 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
-#include <sys/un.h>
+
+#include "nsboot_lb/net/socket_address.hpp"
 
 namespace nsboot_lb::upstream {
 
 namespace {
-
-struct SocketAddress {
-    sockaddr_storage storage{};
-    socklen_t size = 0;
-};
-
-SocketAddress socket_address(const Endpoint& endpoint) {
-    SocketAddress result;
-    if (!endpoint.unix_path.empty()) {
-        sockaddr_un address{};
-        address.sun_family = AF_UNIX;
-        endpoint.unix_path.copy(address.sun_path, sizeof address.sun_path - 1);
-        std::memcpy(&result.storage, &address, sizeof address);
-        result.size = sizeof address;
-    } else if (endpoint.address.is_v4()) {
-        sockaddr_in address{};
-        address.sin_family = AF_INET;
-        address.sin_port = htons(endpoint.port);
-        std::memcpy(&address.sin_addr, endpoint.address.bytes.data() + 12, 4);
-        std::memcpy(&result.storage, &address, sizeof address);
-        result.size = sizeof address;
-    } else {
-        sockaddr_in6 address{};
-        address.sin6_family = AF_INET6;
-        address.sin6_port = htons(endpoint.port);
-        std::memcpy(&address.sin6_addr, endpoint.address.bytes.data(), 16);
-        std::memcpy(&result.storage, &address, sizeof address);
-        result.size = sizeof address;
-    }
-    return result;
-}
 
 Connected failed(int error) {
     const bool refused = error == ECONNREFUSED || error == ENOENT;  // ENOENT: a unix socket that nobody made
@@ -111,14 +80,15 @@ void KeepaliveCache::retain(const std::vector<std::uint64_t>& endpoint_ids) {
 
 net::Task<Connected> connect(net::Reactor& reactor, const Endpoint& endpoint, net::DeadlineList& limit,
                              Connecting* progress) {
-    const auto address = socket_address(endpoint);
-    const int descriptor = ::socket(address.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    const auto address = endpoint.unix_path.empty() ? net::SocketAddress::tcp(endpoint.address, endpoint.port)
+                                                    : net::SocketAddress::unix_socket(endpoint.unix_path);
+    const int descriptor = ::socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (descriptor < 0) co_return failed(errno);
-    if (address.storage.ss_family != AF_UNIX) {
+    if (address.family() != AF_UNIX) {
         const int on = 1;
         ::setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     }
-    const int started = ::connect(descriptor, reinterpret_cast<const sockaddr*>(&address.storage), address.size);
+    const int started = ::connect(descriptor, address.get(), address.size);
     const int error = started == 0 ? 0 : errno;
 
     auto connection = std::make_unique<Connection>(reactor);

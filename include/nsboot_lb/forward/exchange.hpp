@@ -15,6 +15,7 @@
 #include "nsboot_lb/base/cidr.hpp"
 #include "nsboot_lb/http/h1/body.hpp"
 #include "nsboot_lb/http/head.hpp"
+#include "nsboot_lb/http/template.hpp"
 #include "nsboot_lb/net/stream.hpp"
 #include "nsboot_lb/observe/reason.hpp"
 #include "nsboot_lb/observe/statistics.hpp"
@@ -108,6 +109,8 @@ struct Exchange {
     bool request_body_started = false;  ///< a byte of the request's body was taken from the client
 
     std::string_view client_ip() const { return client_text.empty() ? client->text() : client_text; }
+    /// What the placeholders of redirects and header changes stand for; views into this.
+    http::TemplateValues template_values() const;
     void clear();
 };
 
