@@ -41,7 +41,7 @@ bool Source::add(Reactor& reactor, int descriptor, bool readable, bool writable)
 void Source::remove(bool closing) {
     if (reactor_ == nullptr) return;
     assert(!reader_ && !writer_);
-    if (!closing) epoll_ctl(reactor_->epoll_.native_handle(), EPOLL_CTL_DEL, descriptor_, nullptr);
+    if (!closing || reactor_->shared_) epoll_ctl(reactor_->epoll_.native_handle(), EPOLL_CTL_DEL, descriptor_, nullptr);
     reactor_->forget(*this);
     reactor_ = nullptr;
     observer_ = nullptr;

@@ -1,5 +1,6 @@
 #include "nsboot_lb/net/socket_address.hpp"
 
+#include <cstddef>
 #include <cstring>
 #include <netinet/in.h>
 #include <sys/un.h>
@@ -47,6 +48,13 @@ SocketAddress SocketAddress::unix_socket(std::string_view path) {
     return made_of(address);
 }
 
+SocketAddress SocketAddress::bound_by(int descriptor) {
+    SocketAddress bound;
+    bound.size = sizeof bound.storage;
+    if (::getsockname(descriptor, reinterpret_cast<sockaddr*>(&bound.storage), &bound.size) != 0) return {};
+    return bound;
+}
+
 base::IpAddress SocketAddress::address() const {
     if (family() == AF_INET) return base::IpAddress::from_v4(ntohl(read_as<sockaddr_in>(storage).sin_addr.s_addr));
     if (family() != AF_INET6) return {};
@@ -57,6 +65,13 @@ base::IpAddress SocketAddress::address() const {
 std::uint16_t SocketAddress::port() const {
     if (family() == AF_INET) return ntohs(read_as<sockaddr_in>(storage).sin_port);
     return family() == AF_INET6 ? ntohs(read_as<sockaddr_in6>(storage).sin6_port) : std::uint16_t{0};
+}
+
+std::string_view SocketAddress::path() const {
+    constexpr auto begin = offsetof(sockaddr_un, sun_path);
+    if (family() != AF_UNIX || size <= begin) return {};
+    const auto* text = reinterpret_cast<const char*>(&storage) + begin;
+    return {text, ::strnlen(text, size - begin)};
 }
 
 }  // namespace nsboot_lb::net

@@ -82,9 +82,16 @@ void WorkerThread::flush_access_log(std::shared_ptr<void> done) {
     });
 }
 
+void WorkerThread::share_descriptors(bool shared, std::function<void()> done) {
+    post([this, shared, done = std::move(done)] {
+        worker_.reactor.share_descriptors(shared);
+        if (done) done();
+    });
+}
+
 void WorkerThread::listen(std::vector<ListenerSetup> setups, std::function<void()> done) {
     post([this, setups = std::move(setups), done = std::move(done)]() mutable {
-        listened_ = std::move(done);
+        if (done) listened_.push_back(std::move(done));
         for (auto& listener : listeners_) {
             const auto wanted = std::ranges::find_if(setups, [&](const ListenerSetup& setup) {
                 return setup.descriptor == listener.setup.descriptor && !listener.leaving;
@@ -121,7 +128,7 @@ void WorkerThread::end_listener(Listener& ended) {
 
 void WorkerThread::check_listened() {
     if (std::ranges::any_of(listeners_, &Listener::leaving)) return;
-    if (auto done = std::exchange(listened_, {})) done();
+    for (auto& done : std::exchange(listened_, {})) done();
 }
 
 net::Task<void> WorkerThread::accept(Listener& listener) {

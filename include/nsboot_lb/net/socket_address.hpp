@@ -19,10 +19,14 @@ struct SocketAddress {
     static SocketAddress tcp(const base::IpAddress& address, std::uint16_t port);
     /// `path` is cut to what the kernel takes (107 bytes); the configuration refuses longer ones.
     static SocketAddress unix_socket(std::string_view path);
+    /// What that socket is bound to; of no family if it is not a socket.
+    static SocketAddress bound_by(int descriptor);
 
     /// Of a peer or a bound socket; :: for a unix socket.
     base::IpAddress address() const;
     std::uint16_t port() const;
+    /// Of a unix socket; empty for others and for one that has no file.
+    std::string_view path() const;
 };
 
 }  // namespace nsboot_lb::net
