@@ -76,9 +76,31 @@ std::expected<Acceptor, std::string> Acceptor::bind_unix(asio::io_context& io, c
     if (!error) acceptor.listen(asio::socket_base::max_listen_connections, error);
     if (error) return cannot_bind(text, error);
     Acceptor bound(std::move(acceptor), text);
-    struct stat status{};
-    if (::lstat(path.c_str(), &status) == 0) bound.file_ = SocketFile{path, status.st_dev, status.st_ino};
+    bound.file_ = file_at(path);
     return bound;
+}
+
+Acceptor Acceptor::adopt(asio::io_context& io, const config::BindAddress& address, int descriptor) {
+    if (!address.unix_path.empty()) {
+        Acceptor adopted(stream_protocol::acceptor(io, stream_protocol(), descriptor), address.text());
+        adopted.file_ = file_at(address.unix_path);
+        return adopted;
+    }
+    const bool is_v6 = address.host.contains(':');
+    tcp::acceptor acceptor(io, is_v6 ? tcp::v6() : tcp::v4(), descriptor);
+    error_code error;
+    const tcp::endpoint bound = acceptor.local_endpoint(error);
+    return Acceptor(std::move(acceptor), error ? address.text() : text_of(bound));
+}
+
+std::optional<Acceptor::SocketFile> Acceptor::file_at(const std::string& path) {
+    struct stat status{};
+    if (::lstat(path.c_str(), &status) != 0) return std::nullopt;
+    return SocketFile{path, status.st_dev, status.st_ino};
+}
+
+int Acceptor::descriptor() {
+    return std::visit([](auto& acceptor) { return acceptor.native_handle(); }, acceptor_);
 }
 
 Acceptor::~Acceptor() {
@@ -100,9 +122,8 @@ void Acceptor::close() {
     std::visit([&](auto& acceptor) { acceptor.close(ignored); }, acceptor_);
     const auto file = std::exchange(file_, std::nullopt);
     if (!file) return;
-    struct stat status{};
-    if (::lstat(file->path.c_str(), &status) != 0) return;
-    if (status.st_dev == file->device && status.st_ino == file->inode) ::unlink(file->path.c_str());
+    const auto there = file_at(file->path);
+    if (there && there->device == file->device && there->inode == file->inode) ::unlink(file->path.c_str());
 }
 
 std::optional<base::IpAddress> peer_address(const Socket& socket) {

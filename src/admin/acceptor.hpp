@@ -25,6 +25,8 @@ class Acceptor {
     /// Binds and listens. A unix socket's file that a dead process left is replaced; the new one is for owner and
     /// group.
     static std::expected<Acceptor, std::string> bind(boost::asio::io_context& io, const config::BindAddress& address);
+    /// Takes over a socket that listens on that address already.
+    static Acceptor adopt(boost::asio::io_context& io, const config::BindAddress& address, int descriptor);
     Acceptor(Acceptor&&) = default;
     Acceptor& operator=(Acceptor&&) = default;
     ~Acceptor();
@@ -32,6 +34,9 @@ class Acceptor {
     boost::asio::awaitable<boost::system::error_code> accept(Socket& socket);
     /// Ends accept(); removes a unix socket's file if it is still this one's.
     void close();
+    int descriptor();
+    /// Others hold the socket too: a unix socket's file stays when it is closed here.
+    void keep_file() { file_.reset(); }
     /// "127.0.0.1:8404", "[::1]:8404" or "unix:/path", with the real port.
     const std::string& address() const { return address_; }
 
@@ -42,6 +47,7 @@ class Acceptor {
         std::uint64_t device = 0;
         std::uint64_t inode = 0;
     };
+    static std::optional<SocketFile> file_at(const std::string& path);
     using Any = std::variant<boost::asio::ip::tcp::acceptor, boost::asio::local::stream_protocol::acceptor>;
 
     Acceptor(Any acceptor, std::string address) : acceptor_(std::move(acceptor)), address_(std::move(address)) {}

@@ -58,7 +58,7 @@ class AdminServer::Impl {
         allow_ = config.allow;
         api_.set_token_file(config.token_file);
     }
-    const std::string& address() const { return acceptor_.address(); }
+    Acceptor& acceptor() { return acceptor_; }
 
   private:
     static asio::awaitable<void> accept_connections(std::shared_ptr<Impl> self) {
@@ -115,11 +115,14 @@ class AdminServer::Impl {
 
 std::expected<std::unique_ptr<AdminServer>, std::string> AdminServer::start(asio::io_context& io,
                                                                             const config::Admin& config,
-                                                                            AdminContext context) {
+                                                                            AdminContext context,
+                                                                            server::InheritedSockets* inherited) {
     if (!config.token_file.empty()) {
         if (const auto token = read_token(config.token_file); !token) return std::unexpected(token.error());
     }
-    auto acceptor = Acceptor::bind(io, config.address);
+    const auto claimed = inherited != nullptr ? inherited->claim(socket_name, config.address) : std::vector<int>{};
+    auto acceptor =
+        claimed.empty() ? Acceptor::bind(io, config.address) : Acceptor::adopt(io, config.address, claimed.front());
     if (!acceptor) return std::unexpected(acceptor.error());
     auto impl = std::make_shared<Impl>(io, std::move(*acceptor), config, std::move(context));
     Impl::run(impl);
@@ -136,8 +139,16 @@ void AdminServer::set_access(const config::Admin& config) {
     impl_->set_access(config);
 }
 
+int AdminServer::descriptor() const {
+    return impl_->acceptor().descriptor();
+}
+
+void AdminServer::keep_socket_file() {
+    impl_->acceptor().keep_file();
+}
+
 const std::string& AdminServer::address() const {
-    return impl_->address();
+    return impl_->acceptor().address();
 }
 
 }  // namespace nsboot_lb::admin

@@ -27,11 +27,14 @@ void set(int descriptor, int level, int option) {
     ::setsockopt(descriptor, level, option, &on, sizeof on);
 }
 
-std::uint16_t port_of(int descriptor) {
-    net::SocketAddress bound;
-    bound.size = sizeof bound.storage;
-    if (::getsockname(descriptor, reinterpret_cast<sockaddr*>(&bound.storage), &bound.size) != 0) return 0;
-    return bound.port();
+/// A TCP socket for that address, not bound yet; -1 if there is none.
+int open_tcp(const net::SocketAddress& where) {
+    const int descriptor = ::socket(where.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (descriptor < 0) return -1;
+    set(descriptor, SOL_SOCKET, SO_REUSEADDR);
+    set(descriptor, IPPROTO_TCP, TCP_NODELAY);  // inherited by what is accepted
+    if (where.family() == AF_INET6) set(descriptor, IPPROTO_IPV6, IPV6_V6ONLY);
+    return descriptor;
 }
 
 /// Whether a socket file is left over from a process that is gone: nobody accepts there.
@@ -51,22 +54,28 @@ bool is_abandoned(const net::SocketAddress& address, const std::string& path) {
 BoundAddress::BoundAddress(BoundAddress&& other) noexcept
     : configured_(std::move(other.configured_)),
       text_(std::move(other.text_)),
-      descriptors_(std::exchange(other.descriptors_, {})) {}
+      descriptors_(std::exchange(other.descriptors_, {})),
+      keeps_file_(other.keeps_file_) {}
 
 BoundAddress& BoundAddress::operator=(BoundAddress&& other) noexcept {
     std::swap(configured_, other.configured_);
     std::swap(text_, other.text_);
     std::swap(descriptors_, other.descriptors_);
+    std::swap(keeps_file_, other.keeps_file_);
     return *this;
 }
 
 BoundAddress::~BoundAddress() {
     for (const int descriptor : descriptors_) ::close(descriptor);
-    if (!descriptors_.empty() && !configured_.unix_path.empty()) ::unlink(configured_.unix_path.c_str());
+    if (!descriptors_.empty() && !configured_.unix_path.empty() && !keeps_file_)
+        ::unlink(configured_.unix_path.c_str());
 }
 
-void BoundAddress::shut() {
-    for (const int descriptor : descriptors_) ::shutdown(descriptor, SHUT_RDWR);
+std::vector<int> BoundAddress::descriptors_of(unsigned worker, unsigned workers) const {
+    if (descriptors_.size() < workers) return {descriptors_[worker % descriptors_.size()]};
+    std::vector<int> mine;
+    for (std::size_t i = worker; i < descriptors_.size(); i += workers) mine.push_back(descriptors_[i]);
+    return mine;
 }
 
 std::expected<BoundAddress, std::string> BoundAddress::bind(const config::BindAddress& address, unsigned workers) {
@@ -81,30 +90,54 @@ std::expected<BoundAddress, std::string> BoundAddress::bind(const config::BindAd
     const unsigned sockets = is_unix ? 1 : workers;
     for (unsigned i = 0; i < sockets; ++i) {
         const auto where = address_of(wanted);
-        const int descriptor = ::socket(where.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        const int descriptor =
+            is_unix ? ::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0) : open_tcp(where);
         if (descriptor < 0) return fail("socket");
         bound.descriptors_.push_back(descriptor);
-        if (is_unix) {
-            if (is_abandoned(where, address.unix_path)) ::unlink(address.unix_path.c_str());
-        } else {
-            set(descriptor, SOL_SOCKET, SO_REUSEADDR);
-            set(descriptor, IPPROTO_TCP, TCP_NODELAY);  // inherited by what is accepted
-            if (where.family() == AF_INET6) set(descriptor, IPPROTO_IPV6, IPV6_V6ONLY);
-            // Not before the first bind: another process that listens here must be noticed, not joined.
-            if (i > 0) set(descriptor, SOL_SOCKET, SO_REUSEPORT);
-        }
+        if (is_unix && is_abandoned(where, address.unix_path)) ::unlink(address.unix_path.c_str());
+        // Not before the first bind: another process that listens here must be noticed, not joined.
+        if (i > 0) set(descriptor, SOL_SOCKET, SO_REUSEPORT);
         if (::bind(descriptor, where.get(), where.size) != 0) {
-            if (is_unix) bound.configured_.unix_path.clear();  // not ours to remove
+            bound.keeps_file_ = true;  // not ours to remove
             return fail("bind");
         }
         if (i == 0 && sockets > 1) set(descriptor, SOL_SOCKET, SO_REUSEPORT);
-        if (!is_unix && wanted.port == 0) wanted.port = port_of(descriptor);
+        if (!is_unix && wanted.port == 0) wanted.port = net::SocketAddress::bound_by(descriptor).port();
     }
     for (const int descriptor : bound.descriptors_) {
         if (::listen(descriptor, backlog) != 0) return fail("listen");
     }
     bound.text_ = wanted.text();
     return bound;
+}
+
+BoundAddress BoundAddress::adopt(const config::BindAddress& address, std::vector<int> descriptors, unsigned workers) {
+    BoundAddress adopted;
+    adopted.configured_ = address;
+    adopted.descriptors_ = std::move(descriptors);
+    auto really = address;
+    const auto where = net::SocketAddress::bound_by(adopted.descriptors_.front());
+    if (address.unix_path.empty()) {
+        really.port = where.port();
+        const bool too_few = adopted.descriptors_.size() < workers;
+        for (const int descriptor : adopted.descriptors_) {
+            set(descriptor, IPPROTO_TCP, TCP_NODELAY);
+            if (too_few) set(descriptor, SOL_SOCKET, SO_REUSEPORT);
+        }
+        // The kernel refuses where the first socket is another user's, as systemd's are, or the port a privileged one.
+        while (adopted.descriptors_.size() < workers) {
+            const int descriptor = open_tcp(where);
+            if (descriptor < 0) break;
+            set(descriptor, SOL_SOCKET, SO_REUSEPORT);
+            if (::bind(descriptor, where.get(), where.size) != 0 || ::listen(descriptor, backlog) != 0) {
+                ::close(descriptor);
+                break;
+            }
+            adopted.descriptors_.push_back(descriptor);
+        }
+    }
+    adopted.text_ = really.text();
+    return adopted;
 }
 
 }  // namespace nsboot_lb::server

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <map>
 #include <random>
 #include <sched.h>
 #include <sys/resource.h>
@@ -12,9 +11,10 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/thread_pool.hpp>
 
-#include "bound_address.hpp"
 #include "build_snapshot.hpp"
 #include "connection_limits.hpp"
+#include "listeners.hpp"
+#include "memories.hpp"
 #include "names.hpp"
 #include "nsboot_lb/observe/log.hpp"
 #include "nsboot_lb/upstream/health_checker.hpp"
@@ -52,15 +52,6 @@ std::uint64_t raise_descriptor_limit() {
     return limit.rlim_cur;
 }
 
-std::vector<std::string> changed_addresses(const std::map<std::string, BoundAddress>& before,
-                                           const std::map<std::string, BoundAddress*>& wanted) {
-    std::vector<std::string> gone;
-    for (const auto& [text, bound] : before) {
-        if (!wanted.contains(text)) gone.push_back(text);
-    }
-    return gone;
-}
-
 }  // namespace
 
 unsigned worker_count(const config::Config& config) {
@@ -71,12 +62,6 @@ unsigned worker_count(const config::Config& config) {
     return static_cast<unsigned>(std::max(CPU_COUNT(&usable), 1));
 }
 
-/// What tells a listening address from the others: its text, except that each port 0 is a port of its own.
-std::string key_of(const config::Listener& listener, const config::BindAddress& address) {
-    const bool chosen_by_kernel = address.unix_path.empty() && address.port == 0;
-    return chosen_by_kernel ? listener.name + " " + address.text() : address.text();
-}
-
 class Server::Impl {
   public:
     Impl(boost::asio::io_context& control, std::string config_file, unsigned workers)
@@ -84,6 +69,7 @@ class Server::Impl {
           config_file_(std::move(config_file)),
           statistics_(workers),
           background_(background_threads),
+          listeners_(workers, statistics_),
           drain_timer_(control),
           names_(control, [this] { addresses_changed(); }),
           checks_(std::in_place, control, statistics_) {
@@ -101,20 +87,23 @@ class Server::Impl {
         background_.join();
     }
 
-    std::expected<void, std::vector<std::string>> apply(config::Config loaded) {
+    std::expected<void, std::vector<std::string>> apply(config::Config loaded, InheritedSockets* inherited = nullptr,
+                                                        const std::vector<ServerMemory>& memories = {}) {
         auto config = std::make_shared<const config::Config>(std::move(loaded));
         names_.prepare(*config);
         auto built = build(config);
         if (!built) return std::unexpected{std::move(built.error())};
         auto access_log = open_access_log(*config);
         if (!access_log) return std::unexpected{std::vector{std::move(access_log.error())}};
-        if (auto bound = bind_new(*config); !bound) return std::unexpected{std::vector{std::move(bound.error())}};
+        if (auto bound = listeners_.bind(*config, inherited); !bound)
+            return std::unexpected{std::vector{std::move(bound.error())}};
 
         access_log_ = std::move(*access_log);
         config_ = std::move(config);
         const auto most = config_->limits.connections;
         limits_.set(most != 0 ? most : usable_connections(), config_->limits.connections_per_client);
         names_.follow(*config_);
+        recall(**built, memories);
         go_live(std::move(*built));
         publish_listeners();
         return {};
@@ -133,20 +122,33 @@ class Server::Impl {
     }
 
     void drain(std::function<void()> done) {
-        draining_ = true;
-        drained_ = std::move(done);
-        workers_left_ = workers_.size();
-        listening_workers_ = workers_.size();
-        for (auto& worker : workers_) {
-            worker->listen({}, [this, &worker] {
-                boost::asio::post(control_, [this] { one_listens_no_more(); });
-                worker->drain([this] { boost::asio::post(control_, [this] { one_drained(); }); });
-            });
-        }
-        drain_timer_.expires_after(std::min(idle_grace, config_->shutdown.drain_timeout));
-        drain_timer_.async_wait([this](const boost::system::error_code& error) {
-            if (!error) close_idle();
+        accept_no_more(std::move(done));
+        const auto limit = config_->shutdown.drain_timeout;
+        const auto grace = std::min(idle_grace, limit);
+        after(grace, [this, left = limit - grace] {
+            for (auto& worker : workers_) worker->close_idle();
+            after(left, [this] { abort_all(); });
         });
+    }
+
+    void leave(std::function<void()> done) {
+        listeners_.keep_files();
+        accept_no_more(std::move(done));
+        after(config_->shutdown.drain_timeout, [this] {
+            for (auto& worker : workers_) worker->close_idle();
+            log::info("waiting for what is in flight connections={}", limits_.count());
+        });
+    }
+
+    void while_descriptors_are_shared(std::function<void()> start) {
+        auto started = [this, start = std::move(start)] {
+            start();
+            for (auto& worker : workers_) worker->share_descriptors(false, {});
+        };
+        // The last worker to know lets go of this.
+        const std::shared_ptr<void> all_know{
+            nullptr, [this, started = std::move(started)](void*) { boost::asio::post(control_, started); }};
+        for (auto& worker : workers_) worker->share_descriptors(true, [all_know] {});
     }
 
     boost::asio::io_context& control_;
@@ -159,14 +161,12 @@ class Server::Impl {
     std::shared_ptr<const config::Config> config_;
     std::shared_ptr<const forward::Snapshot> snapshot_;
     std::shared_ptr<observe::AccessLog> access_log_;
-    std::map<std::string, BoundAddress> bound_;  ///< by key_of()
-    std::vector<std::shared_ptr<observe::PerWorker<observe::ListenerCounters>>> listener_counters_;
+    Listeners listeners_;
     std::vector<std::unique_ptr<WorkerThread>> workers_;
     boost::asio::steady_timer drain_timer_;
     std::function<void()> drained_;
     std::size_t workers_left_ = 0;
     std::size_t listening_workers_ = 0;
-    std::vector<Listening> listening_;
     bool draining_ = false;
     Names names_;
     std::optional<upstream::HealthChecker> checks_;
@@ -190,49 +190,13 @@ class Server::Impl {
         return observe::AccessLog::open(wanted->target, wanted->format);
     }
 
-    /// Binds what is new. On failure nothing is left bound that was not before.
-    std::expected<void, std::string> bind_new(const config::Config& config) {
-        std::map<std::string, BoundAddress> fresh;
-        for (const auto& listener : config.listeners) {
-            for (const auto& address : listener.addresses) {
-                const auto key = key_of(listener, address);
-                if (bound_.contains(key) || fresh.contains(key)) continue;
-                auto bound = BoundAddress::bind(address, static_cast<unsigned>(workers_.size()));
-                if (!bound) return std::unexpected{std::move(bound.error())};
-                fresh.emplace(key, std::move(*bound));
-            }
-        }
-        bound_.merge(fresh);
-        return {};
-    }
-
-    /// Tells the workers which sockets to accept on. An address that is no longer wanted is closed when no worker
-    /// accepts on it any more.
+    /// Tells the workers which sockets to accept on.
     void publish_listeners() {
-        listener_counters_.clear();
-        listening_.clear();
-        std::map<std::string, BoundAddress*> wanted;
-        std::vector<std::vector<ListenerSetup>> setups(workers_.size());
-        for (const auto& listener : config_->listeners) {
-            auto counters = statistics_.listener(listener.name);
-            listener_counters_.push_back(counters);
-            for (const auto& address : listener.addresses) {
-                auto& bound = bound_.at(key_of(listener, address));
-                wanted.emplace(key_of(listener, address), &bound);
-                listening_.push_back({listener.name, bound.text()});
-                for (unsigned i = 0; i < workers_.size(); ++i) {
-                    setups[i].push_back({bound.text(), bound.descriptor(i), &counters->at(i),
-                                         listener.proxy_protocol.enabled, listener.proxy_protocol.from});
-                }
-            }
-        }
-        auto retired = std::make_shared<std::vector<BoundAddress>>();
-        for (const auto& text : changed_addresses(bound_, wanted))
-            retired->push_back(std::move(bound_.extract(text).mapped()));
-        for (unsigned i = 0; i < workers_.size(); ++i) {
-            // The last worker to let go closes the sockets.
-            workers_[i]->listen(std::move(setups[i]), [retired] {});
-        }
+        auto published = listeners_.publish(*config_);
+        // The last worker to let go closes the sockets.
+        const auto retired = std::make_shared<std::vector<BoundAddress>>(std::move(published.retired));
+        for (std::size_t i = 0; i < workers_.size(); ++i)
+            workers_[i]->listen(std::move(published.setups[i]), [retired] {});
     }
 
     void addresses_changed() {
@@ -249,20 +213,37 @@ class Server::Impl {
         return usable;
     }
 
-    void close_idle() {
-        for (auto& worker : workers_) worker->close_idle();
-        const auto left = config_->shutdown.drain_timeout - std::min(idle_grace, config_->shutdown.drain_timeout);
-        drain_timer_.expires_after(left);
-        drain_timer_.async_wait([this](const boost::system::error_code& error) {
-            if (error) return;
-            log::warn("drain timeout: ending what is still in flight connections={}", limits_.count());
-            for (auto& worker : workers_) worker->abort_all();
+    /// New connections are left to others from now on. `done` is called when the last session has ended.
+    void accept_no_more(std::function<void()> done) {
+        drained_ = std::move(done);
+        if (std::exchange(draining_, true)) return;
+        workers_left_ = workers_.size();
+        listening_workers_ = workers_.size();
+        for (auto& worker : workers_) {
+            worker->listen({}, [this, &worker] {
+                boost::asio::post(control_, [this] { one_listens_no_more(); });
+                worker->drain([this] { boost::asio::post(control_, [this] { one_drained(); }); });
+            });
+        }
+    }
+
+    /// Runs `next` then, unless everything has ended before or the plan has changed.
+    template <class Next>
+    void after(std::chrono::milliseconds time, Next next) {
+        drain_timer_.expires_after(time);
+        drain_timer_.async_wait([next = std::move(next)](const boost::system::error_code& error) {
+            if (!error) next();
         });
+    }
+
+    void abort_all() {
+        log::warn("drain timeout: ending what is still in flight connections={}", limits_.count());
+        for (auto& worker : workers_) worker->abort_all();
     }
 
     /// New connections are refused once no worker would accept them.
     void one_listens_no_more() {
-        if (--listening_workers_ == 0) bound_.clear();
+        if (--listening_workers_ == 0) listeners_.close();
     }
 
     void one_drained() {
@@ -276,8 +257,9 @@ Server::Server(boost::asio::io_context& control, std::string config_file, unsign
     : impl_(std::make_unique<Impl>(control, std::move(config_file), workers)) {}
 Server::~Server() = default;
 
-std::expected<void, std::vector<std::string>> Server::start(config::Config config) {
-    auto applied = impl_->apply(std::move(config));
+std::expected<void, std::vector<std::string>> Server::start(config::Config config, InheritedSockets& inherited,
+                                                            const std::vector<ServerMemory>& memories) {
+    auto applied = impl_->apply(std::move(config), &inherited, memories);
     if (!applied) return applied;
     impl_->start_workers();
     impl_->statistics_.config_loaded(true, std::chrono::system_clock::now());
@@ -305,6 +287,26 @@ Reloaded Server::reload() {
 
 void Server::drain(std::function<void()> done) {
     impl_->drain(std::move(done));
+}
+
+void Server::leave(std::function<void()> done) {
+    impl_->leave(std::move(done));
+}
+
+void Server::while_descriptors_are_shared(std::function<void()> start) {
+    impl_->while_descriptors_are_shared(std::move(start));
+}
+
+std::vector<ListeningSockets> Server::sockets() const {
+    return impl_->listeners_.sockets();
+}
+
+void Server::keep_socket_files() {
+    impl_->listeners_.keep_files();
+}
+
+std::vector<ServerMemory> Server::memories() const {
+    return remember(snapshot());
 }
 
 void Server::reopen_logs() {
@@ -336,7 +338,7 @@ std::uint64_t Server::access_log_lost_lines() const {
 }
 
 std::vector<Listening> Server::listening() const {
-    return impl_->listening_;
+    return impl_->listeners_.listening();
 }
 
 Server::Changed Server::change_server(std::string_view pool, std::string_view server, std::optional<ServerState> state,

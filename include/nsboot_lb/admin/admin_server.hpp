@@ -4,20 +4,25 @@
 #include <expected>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include <boost/asio/io_context.hpp>
 
 #include "nsboot_lb/admin/context.hpp"
 #include "nsboot_lb/config/config.hpp"
+#include "nsboot_lb/server/inherited_sockets.hpp"
 
 namespace nsboot_lb::admin {
 
 class AdminServer {
   public:
-    /// Binds and serves. The error says what could not be bound or read.
-    static std::expected<std::unique_ptr<AdminServer>, std::string> start(boost::asio::io_context& io,
-                                                                          const config::Admin& config,
-                                                                          AdminContext context);
+    /// The name that a successor claims the listening socket by.
+    static constexpr std::string_view socket_name = "admin";
+
+    /// Binds, or claims from `inherited` if there is any, and serves. The error says what could not be bound or read.
+    static std::expected<std::unique_ptr<AdminServer>, std::string> start(
+        boost::asio::io_context& io, const config::Admin& config, AdminContext context,
+        server::InheritedSockets* inherited = nullptr);
     /// Closes the listener and every connection.
     ~AdminServer();
     AdminServer(const AdminServer&) = delete;
@@ -25,6 +30,10 @@ class AdminServer {
 
     /// A reload's new allow list and token file, where the address stayed. Open connections keep their permission.
     void set_access(const config::Admin& config);
+    /// The listening socket, for a successor.
+    int descriptor() const;
+    /// Others hold the socket as well: a unix socket's file stays when this one is closed.
+    void keep_socket_file();
     /// The really bound address: "127.0.0.1:8404" or "unix:/path".
     const std::string& address() const;
 

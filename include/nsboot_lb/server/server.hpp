@@ -16,6 +16,7 @@
 #include "nsboot_lb/forward/snapshot.hpp"
 #include "nsboot_lb/observe/access_log.hpp"
 #include "nsboot_lb/observe/statistics.hpp"
+#include "nsboot_lb/server/inherited_sockets.hpp"
 
 namespace nsboot_lb::server {
 
@@ -31,6 +32,24 @@ struct Listening {
     std::string address;
 };
 
+/// The listening sockets of an address, under the name that a successor claims them by.
+struct ListeningSockets {
+    std::string name;
+    std::vector<int> descriptors;
+};
+
+enum class ServerState : std::uint8_t { up, drain, down };
+
+/// What is known of one endpoint that a new process would have to find out again, or could not.
+struct ServerMemory {
+    std::string pool;
+    std::string server;
+    std::string address;
+    ServerState state = ServerState::up;  ///< by the operator
+    std::optional<std::uint32_t> weight;  ///< by the operator
+    bool healthy = true;                  ///< by active checks
+};
+
 class Server {
   public:
     /// `control` is the loop of the thread that calls. `workers` stays for the process' life.
@@ -39,14 +58,30 @@ class Server {
     Server(const Server&) = delete;
     Server& operator=(const Server&) = delete;
 
-    /// Binds and serves. All or nothing: the errors say what could not be had.
-    std::expected<void, std::vector<std::string>> start(config::Config config);
+    /// Binds, or claims from `inherited`, and serves. All or nothing: the errors say what could not be had. `memories`
+    /// of endpoints that there are no more are passed over.
+    std::expected<void, std::vector<std::string>> start(config::Config config, InheritedSockets& inherited,
+                                                        const std::vector<ServerMemory>& memories);
     /// Loads the configuration file anew. All or nothing: with an error the old configuration goes on.
     Reloaded reload();
     /// Stops accepting, finishes what is in flight up to shutdown.drain_timeout, then calls `done` (on the control
     /// thread).
     void drain(std::function<void()> done);
+    /// The same, but for a successor that accepts on the same sockets: what is in flight may take its time (each
+    /// exchange has its own limits); only what has no end, idle connections and tunnels, is ended at
+    /// shutdown.drain_timeout. drain() after this sets the limit for all.
+    void leave(std::function<void()> done);
     void reopen_logs();
+
+    /// Calls `start` (on the control thread, soon), which may start another process: until it returns no worker takes
+    /// closing a descriptor for the end of what it stands for.
+    void while_descriptors_are_shared(std::function<void()> start);
+    /// The sockets that a successor has to have to accept in this process' place.
+    std::vector<ListeningSockets> sockets() const;
+    /// Others hold the sockets as well: the files of unix sockets stay when this process lets go of them.
+    void keep_socket_files();
+    /// Of the endpoints for which there is anything to remember.
+    std::vector<ServerMemory> memories() const;
 
     bool draining() const;
     const config::Config& config() const;
@@ -56,7 +91,6 @@ class Server {
     std::chrono::system_clock::time_point started() const;
     std::uint64_t access_log_lost_lines() const;
 
-    enum class ServerState : std::uint8_t { up, drain, down };
     enum class Changed : std::uint8_t { yes, no_such_pool, no_such_server };
     /// By the operator, at run time; survives reloads that do not touch the server.
     Changed change_server(std::string_view pool, std::string_view server, std::optional<ServerState> state,

@@ -1,0 +1,51 @@
+#pragma once
+/// The listening addresses of the configuration in force: bound when they are new, taken over where a process before
+/// this one or systemd has bound them, closed when they are no longer wanted. Control thread; the Server owns it.
+#include <expected>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "bound_address.hpp"
+#include "nsboot_lb/config/config.hpp"
+#include "nsboot_lb/observe/statistics.hpp"
+#include "nsboot_lb/server/inherited_sockets.hpp"
+#include "nsboot_lb/server/server.hpp"
+#include "worker_thread.hpp"
+
+namespace nsboot_lb::server {
+
+class Listeners {
+  public:
+    Listeners(unsigned workers, observe::Statistics& statistics) : workers_(workers), statistics_(statistics) {}
+
+    /// Binds or claims what is new. On failure nothing is left bound that was not before.
+    std::expected<void, std::string> bind(const config::Config& config, InheritedSockets* inherited);
+
+    struct Published {
+        std::vector<std::vector<ListenerSetup>> setups;  ///< by worker: the sockets to accept on from now on
+        std::vector<BoundAddress> retired;  ///< wanted no longer; to be closed when no worker accepts there
+    };
+    /// After bind() of the same configuration.
+    Published publish(const config::Config& config);
+
+    const std::vector<Listening>& listening() const { return listening_; }
+    std::vector<ListeningSockets> sockets() const;
+    /// Others hold the sockets as well: the files of unix sockets stay.
+    void keep_files();
+    void close() { bound_.clear(); }
+
+  private:
+    std::expected<BoundAddress, std::string> bind_one(const std::string& key, const config::BindAddress& address,
+                                                      InheritedSockets* inherited);
+
+    const unsigned workers_;
+    observe::Statistics& statistics_;
+    std::map<std::string, BoundAddress> bound_;  ///< by key: see key_of()
+    std::vector<std::shared_ptr<observe::PerWorker<observe::ListenerCounters>>> counters_;
+    std::vector<Listening> listening_;
+    bool keeps_files_ = false;
+};
+
+}  // namespace nsboot_lb::server
