@@ -6,9 +6,9 @@
 
 #include <CLI/CLI.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/signal_set.hpp>
 
-#include "nsboot_lb/admin/admin_server.hpp"
+#include "inheritance.hpp"
+#include "lifecycle.hpp"
 #include "nsboot_lb/config/load.hpp"
 #include "nsboot_lb/observe/log.hpp"
 #include "nsboot_lb/server/server.hpp"
@@ -45,7 +45,8 @@ int print_config(const std::string& file) {
 }
 
 /// Runs until told to stop.
-int run(const std::string& file) {
+int run(const std::string& file, const wiring::CommandLine& command) {
+    auto inheritance = wiring::inherit();
     auto loaded = config::load(file);
     print_problems(loaded, std::cerr);
     if (!loaded.ok()) return exit_error;
@@ -57,41 +58,22 @@ int run(const std::string& file) {
 
     boost::asio::io_context control{1};
     server::Server server{control, file, server::worker_count(*loaded.config)};
-    if (const auto started = server.start(std::move(*loaded.config)); !started) {
+    const auto started = server.start(std::move(*loaded.config), inheritance.sockets, inheritance.servers);
+    if (!started) {
         for (const auto& error : started.error()) log::error("{}", error);
         return exit_error;
     }
     wiring::Service service{control};
     wiring::Admin admin{control, server, service, file};
-    if (const auto started = admin.apply(); !started) {
-        log::error("{}", started.error());
+    if (const auto applied = admin.apply(&inheritance.sockets); !applied) {
+        log::error("{}", applied.error());
         return exit_error;
     }
+    for (const auto& address : inheritance.sockets.close_rest())
+        log::warn("an inherited socket is of no listener address={}", address);
 
-    boost::asio::signal_set signals{control, SIGHUP, SIGTERM, SIGINT};
-    signals.add(SIGUSR1);
-    std::function<void()> wait_for_signal = [&] {
-        signals.async_wait([&](const boost::system::error_code& error, int signal) {
-            if (error) return;
-            switch (signal) {
-                case SIGHUP: admin.reload(); break;
-                case SIGUSR1: server.reopen_logs(); break;
-                default:
-                    if (server.draining()) {
-                        log::warn("stopping at once");
-                        control.stop();
-                        return;
-                    }
-                    log::info("draining");
-                    service.stopping();
-                    server.drain([&] { control.stop(); });
-            }
-            wait_for_signal();
-        });
-    };
-    wait_for_signal();
-    log::info("ready");
-    service.ready(server.config());
+    wiring::Lifecycle lifecycle{control, server, service, admin, command};
+    lifecycle.begin(inheritance.channel);
     control.run();
     log::info("stopped");
     return 0;
@@ -101,6 +83,7 @@ int run(const std::string& file) {
 
 int main(int count, char** arguments) {
     std::signal(SIGPIPE, SIG_IGN);
+    const nsboot_lb::wiring::CommandLine command{count, arguments};
     CLI::App app{"HTTP load balancer for clusters of NSBoot servers", "nsboot-lb"};
     std::string file = "/etc/nsboot-lb/nsboot-lb.yaml";
     bool only_check = false;
@@ -122,7 +105,7 @@ int main(int count, char** arguments) {
         }
         if (only_check) return check(file);
         if (only_print) return print_config(file);
-        return run(file);
+        return run(file, command);
     } catch (const std::exception& error) {
         std::fprintf(stderr, "nsboot-lb: error: %s\n", error.what());
         return exit_error;

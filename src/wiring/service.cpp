@@ -1,6 +1,9 @@
 #include "service.hpp"
 
+#include <algorithm>
 #include <ctime>
+#include <span>
+#include <utility>
 
 #include <systemd/sd-daemon.h>
 
@@ -14,6 +17,21 @@ std::string monotonic_usec() {
     clock_gettime(CLOCK_MONOTONIC, &now);
     return std::to_string(static_cast<std::uint64_t>(now.tv_sec) * 1'000'000 +
                           static_cast<std::uint64_t>(now.tv_nsec) / 1000);
+}
+
+/// The kernel passes no more at once (SCM_MAX_FD).
+constexpr std::size_t most_descriptors_per_message = 253;
+
+/// Whether there was anybody to take them.
+bool store(const std::string& name, std::span<const int> descriptors) {
+    const auto text = "FDSTORE=1\nFDNAME=" + name;
+    bool taken = false;
+    while (!descriptors.empty()) {
+        const auto some = descriptors.first(std::min(descriptors.size(), most_descriptors_per_message));
+        taken = sd_pid_notify_with_fds(0, 0, text.c_str(), some.data(), static_cast<unsigned>(some.size())) > 0;
+        descriptors = descriptors.subspan(some.size());
+    }
+    return taken;
 }
 
 }  // namespace
@@ -34,7 +52,26 @@ void Service::reloading() {
 }
 
 void Service::stopping() {
-    sd_notify(0, "STOPPING=1\nSTATUS=Draining");
+    if (!silent_) sd_notify(0, "STOPPING=1\nSTATUS=Draining");
+}
+
+bool Service::keep(const std::vector<server::ListeningSockets>& sockets) {
+    bool kept = false;
+    auto gone = std::exchange(kept_, {});
+    for (const auto& socket : sockets) {
+        const auto name = server::descriptor_name(socket.name);
+        kept = store(name, socket.descriptors) || kept;
+        gone.erase(name);
+        kept_.insert(name);
+    }
+    for (const auto& name : gone) sd_notify(0, ("FDSTOREREMOVE=1\nFDNAME=" + name).c_str());
+    return kept;
+}
+
+void Service::hand_over(pid_t process) {
+    sd_notify(0, ("MAINPID=" + std::to_string(process)).c_str());
+    silent_ = true;
+    timer_.cancel();
 }
 
 // The control loop is what has to be alive; half the time leaves room for a slow turn.

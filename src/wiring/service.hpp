@@ -2,12 +2,16 @@
 /// What systemd is told of the service (sd_notify(3)): ready, reloading, stopping, alive. Without systemd it does
 /// nothing. Control thread.
 #include <chrono>
+#include <set>
 #include <string>
+#include <sys/types.h>
+#include <vector>
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
 
 #include "nsboot_lb/config/config.hpp"
+#include "nsboot_lb/server/server.hpp"
 
 namespace nsboot_lb::wiring {
 
@@ -18,11 +22,18 @@ class Service {
     void ready(const config::Config& config);
     void reloading();
     void stopping();
+    /// Has systemd keep these sockets over a restart (its descriptor store), and no others. Whether somebody keeps
+    /// them.
+    bool keep(const std::vector<server::ListeningSockets>& sockets);
+    /// Another process is the service from now on; this one is silent.
+    void hand_over(pid_t process);
 
   private:
     void feed_watchdog();
     boost::asio::steady_timer timer_;
     std::chrono::microseconds watchdog_{0};
+    std::set<std::string> kept_;  ///< names of sockets
+    bool silent_ = false;
 };
 
 }  // namespace nsboot_lb::wiring

@@ -59,13 +59,13 @@ admin::ListenerStatus describe(const server::Listening& listening, observe::Stat
     return status;
 }
 
-server::Server::ServerState state_of(admin::ServerState state) {
+server::ServerState state_of(admin::ServerState state) {
     switch (state) {
-        case admin::ServerState::drain: return server::Server::ServerState::drain;
-        case admin::ServerState::down: return server::Server::ServerState::down;
+        case admin::ServerState::drain: return server::ServerState::drain;
+        case admin::ServerState::down: return server::ServerState::down;
         case admin::ServerState::up: break;
     }
-    return server::Server::ServerState::up;
+    return server::ServerState::up;
 }
 
 admin::ChangeResult result_of(server::Server::Changed changed) {
@@ -94,7 +94,7 @@ log::Level log_level(config::LogLevel level) {
 Admin::Admin(boost::asio::io_context& control, server::Server& server, Service& service, std::string config_file)
     : control_(control), server_(server), service_(service), config_file_(std::move(config_file)) {}
 
-std::expected<void, std::string> Admin::apply() {
+std::expected<void, std::string> Admin::apply(server::InheritedSockets* inherited) {
     const auto& wanted = server_.config().admin;
     if (!wanted) {
         admin_.reset();
@@ -104,7 +104,7 @@ std::expected<void, std::string> Admin::apply() {
         admin_->set_access(*wanted);
         return {};
     }
-    auto started = admin::AdminServer::start(control_, *wanted, context());
+    auto started = admin::AdminServer::start(control_, *wanted, context(), inherited);
     if (!started) return std::unexpected{std::move(started.error())};
     admin_ = std::move(*started);
     address_ = wanted->address;
@@ -122,8 +122,26 @@ admin::ReloadResult Admin::reload() {
     // Not from within a request that the admin listener is serving: it may be about to be replaced.
     boost::asio::post(control_, [this] {
         if (const auto applied = apply(); !applied) log::error("{}", applied.error());
+        keep_sockets();
     });
     return result;
+}
+
+std::vector<server::ListeningSockets> Admin::sockets() const {
+    auto all = server_.sockets();
+    if (admin_) all.push_back({std::string{admin::AdminServer::socket_name}, {admin_->descriptor()}});
+    return all;
+}
+
+void Admin::keep_sockets() {
+    if (!service_.keep(sockets())) return;
+    server_.keep_socket_files();
+    if (admin_) admin_->keep_socket_file();
+}
+
+void Admin::leave() {
+    if (admin_) admin_->keep_socket_file();
+    admin_.reset();
 }
 
 admin::AdminContext Admin::context() {
@@ -140,7 +158,7 @@ admin::AdminContext Admin::context() {
         return families;
     };
     context.change_server = [this](std::string_view pool, std::string_view server, const admin::ServerChange& change) {
-        std::optional<server::Server::ServerState> state;
+        std::optional<server::ServerState> state;
         if (change.state) state = state_of(*change.state);
         return result_of(server_.change_server(pool, server, state, change.weight));
     };

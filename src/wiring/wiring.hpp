@@ -21,10 +21,16 @@ class Admin {
   public:
     Admin(boost::asio::io_context& control, server::Server& server, Service& service, std::string config_file);
 
-    /// Listens as the server's configuration now says.
-    std::expected<void, std::string> apply();
+    /// Listens as the server's configuration now says; on a socket of `inherited` if there is one for it.
+    std::expected<void, std::string> apply(server::InheritedSockets* inherited = nullptr);
     /// Reloads the configuration, logs and admin listener included.
     admin::ReloadResult reload();
+    /// Every listening socket of this process: the server's and the admin listener's own.
+    std::vector<server::ListeningSockets> sockets() const;
+    /// Has systemd keep them, if it is there.
+    void keep_sockets();
+    /// Leaves the admin listener to a successor.
+    void leave();
 
   private:
     admin::AdminContext context();

@@ -45,10 +45,13 @@ class Child:
         self._news = threading.Condition()
         self.process = subprocess.Popen(
             self.command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            env={**os.environ, **(environment or {})})
+            env={**os.environ, **(environment or {})}, **self.popen_options())
         self._readers = [threading.Thread(target=self._read, args=(name,), daemon=True) for name in self._lines]
         for reader in self._readers:
             reader.start()
+
+    def popen_options(self):
+        return {}
 
     def _read(self, name):
         with getattr(self.process, name) as stream:
@@ -106,15 +109,18 @@ class Child:
 
 
 class Daemon(Child):
-    """nsboot-lb with a configuration whose addresses have port 0."""
+    """nsboot-lb with a configuration whose addresses have port 0. "$dir" in it stands for a directory of its own."""
 
-    def __init__(self, config, environment=None):
+    def __init__(self, config, environment=None, binary=BINARY):
         self._directory = tempfile.TemporaryDirectory(prefix="nsboot-lb-test-")
-        file = pathlib.Path(self._directory.name) / "nsboot-lb.yaml"
-        file.write_text(config)
-        super().__init__([BINARY, "--config", file], environment)
+        self.directory = pathlib.Path(self._directory.name)
+        self.write_config(config)
+        super().__init__([binary, "--config", self.directory / "nsboot-lb.yaml"], environment)
         self.port = int(self.await_match("stderr", r"(?<!admin )listening on 127\.0\.0\.1:(\d+)")[1])
         self.admin_port = int(self.await_match("stderr", r"admin listening on 127\.0\.0\.1:(\d+)")[1])
+
+    def write_config(self, text):
+        (self.directory / "nsboot-lb.yaml").write_text(text.replace("$dir", str(self.directory)))
 
     def url(self, target):
         return f"http://127.0.0.1:{self.port}{target}"
@@ -128,6 +134,12 @@ class Daemon(Child):
 
     def stop(self, number=signal.SIGTERM):
         super().stop(number)
+        self._directory.cleanup()
+
+    def discard(self):
+        """For a test that may have stopped it already, or wants to see it die."""
+        if self.process.poll() is None:
+            self.kill()
         self._directory.cleanup()
 
 

@@ -1,0 +1,89 @@
+#include "lifecycle.hpp"
+
+#include <csignal>
+
+#include "handover.hpp"
+
+namespace nsboot_lb::wiring {
+
+namespace log = observe::log;
+
+Lifecycle::Lifecycle(boost::asio::io_context& control, server::Server& server, Service& service, Admin& admin,
+                     CommandLine command)
+    : control_(control),
+      server_(server),
+      service_(service),
+      admin_(admin),
+      upgrade_(control, std::move(command), [this](pid_t successor) { leave_to(successor); }),
+      signals_(control, SIGHUP, SIGTERM, SIGINT) {
+    signals_.add(SIGUSR1);
+    signals_.add(SIGUSR2);
+}
+
+void Lifecycle::begin(std::optional<int> predecessor) {
+    wait_for_signal();
+    if (!predecessor) return serve_alone();
+    predecessor_.emplace(control_, *predecessor);
+    predecessor_->replace([this] { serve_alone(); });
+}
+
+void Lifecycle::serve_alone() {
+    log::info("ready");
+    admin_.keep_sockets();
+    service_.ready(server_.config());
+}
+
+void Lifecycle::wait_for_signal() {
+    signals_.async_wait([this](const boost::system::error_code& error, int signal) {
+        if (error) return;
+        handle(signal);
+        wait_for_signal();
+    });
+}
+
+void Lifecycle::handle(int signal) {
+    switch (signal) {
+        case SIGHUP: return reload();
+        case SIGUSR1: return server_.reopen_logs();
+        case SIGUSR2: return upgrade();
+        default: return stop();
+    }
+}
+
+void Lifecycle::reload() {
+    if (server_.draining()) return log::warn("not reloading: this process is about to end");
+    admin_.reload();
+}
+
+void Lifecycle::upgrade() {
+    if (server_.draining()) return log::warn("not upgrading: this process is about to end");
+    if (preparing_ || upgrade_.going_on()) return log::warn("not upgrading: an upgrade is going on");
+    preparing_ = true;
+    server_.while_descriptors_are_shared([this] {
+        preparing_ = false;
+        if (!server_.draining()) upgrade_.begin({.sockets = admin_.sockets(), .servers = server_.memories()});
+    });
+}
+
+void Lifecycle::leave_to(pid_t successor) {
+    log::info("upgraded: the new process serves, this one finishes what it has pid={}", successor);
+    service_.hand_over(successor);
+    admin_.leave();
+    server_.leave([this] { control_.stop(); });
+    upgrade_.release();
+}
+
+void Lifecycle::stop() {
+    if (stopping_) {
+        log::warn("stopping at once");
+        control_.stop();
+        return;
+    }
+    stopping_ = true;
+    log::info("draining");
+    upgrade_.cancel();
+    service_.stopping();
+    server_.drain([this] { control_.stop(); });
+}
+
+}  // namespace nsboot_lb::wiring
