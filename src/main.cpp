@@ -82,7 +82,9 @@ int run(const std::string& file, const wiring::CommandLine& command) {
 }  // namespace
 
 int main(int count, char** arguments) {
+    // A log whose reader is gone, or whose file may not grow (RLIMIT_FSIZE), loses lines: no reason to die.
     std::signal(SIGPIPE, SIG_IGN);
+    std::signal(SIGXFSZ, SIG_IGN);
     const nsboot_lb::wiring::CommandLine command{count, arguments};
     CLI::App app{"HTTP load balancer for clusters of NSBoot servers", "nsboot-lb"};
     std::string file = "/etc/nsboot-lb/nsboot-lb.yaml";

@@ -106,7 +106,7 @@ void AccessLogWriter::run() {
 void AccessLogWriter::reopen_target() {
     if (const auto reopened = target_.reopen(); !reopened) {
         log::error("access log stays where it was error={}", reopened.error());
-    } else {
+    } else if (*reopened) {
         line_torn_ = false;
     }
 }

@@ -29,22 +29,28 @@ class TargetSink final : public spdlog::sinks::base_sink<std::mutex> {
     void set_target(LogTarget target) {
         const std::lock_guard lock(mutex_);
         target_ = std::move(target);
+        torn_ = false;
     }
-    std::expected<void, std::string> reopen() {
+    std::expected<bool, std::string> reopen() {
         const std::lock_guard lock(mutex_);
-        return target_.reopen();
+        auto reopened = target_.reopen();
+        if (reopened && *reopened) torn_ = false;
+        return reopened;
     }
     std::uint64_t lost_lines() const { return lost_lines_.load(std::memory_order_relaxed); }
 
   protected:
     void sink_it_(const spdlog::details::log_msg& message) override {
         line_.clear();
+        // What follows a line that was cut must not look like its end.
+        if (torn_) line_.push_back('\n');
         formatter_->format(message, line_);
         if (line_.size() > line_limit_bytes) {
             line_.resize(line_limit_bytes);
             line_[line_limit_bytes - 1] = '\n';
         }
         const auto written = target_.write_some({line_.data(), line_.size()});
+        if (written && *written > 0) torn_ = line_[*written - 1] != '\n';
         if (!written || *written != line_.size()) lost_lines_.fetch_add(1, std::memory_order_relaxed);
     }
     void flush_() override {}
@@ -52,6 +58,7 @@ class TargetSink final : public spdlog::sinks::base_sink<std::mutex> {
   private:
     LogTarget target_ = LogTarget::standard_error();
     spdlog::memory_buf_t line_;
+    bool torn_ = false;  ///< the last thing written was part of a line
     std::atomic<std::uint64_t> lost_lines_{0};
 };
 

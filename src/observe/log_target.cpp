@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <fcntl.h>
+#include <optional>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -24,8 +25,24 @@ std::expected<int, std::string> open_file(const std::string& name) {
     return std::unexpected("cannot open " + name + ": " + std::generic_category().message(errno));
 }
 
-/// stdout belongs to others too, so it cannot be made non-blocking; but a pipe that polls writable has room for
-/// PIPE_BUF bytes (pipe(7)).
+/// A descriptor of our own for the pipe or device behind `standard`, which does not wait: O_NONBLOCK on the one we were
+/// given would be everybody's who has it. Nothing where it cannot be opened again.
+std::optional<int> open_again(int standard) {
+    const std::string link = "/proc/self/fd/" + std::to_string(standard);
+    const int descriptor = ::open(link.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (descriptor < 0) return std::nullopt;
+    return descriptor;
+}
+
+bool same_file(int one, int other) {
+    struct stat first{};
+    struct stat second{};
+    if (::fstat(one, &first) != 0 || ::fstat(other, &second) != 0) return false;
+    return first.st_dev == second.st_dev && first.st_ino == second.st_ino;
+}
+
+/// A pipe that polls writable has room for PIPE_BUF bytes (pipe(7)), unless somebody else fills it in between: where
+/// the descriptor is not of our own, that is as far as one can get.
 std::expected<std::size_t, int> write_if_ready(int descriptor, std::string_view text) {
     pollfd wanted{descriptor, POLLOUT, 0};
     if (::poll(&wanted, 1, 0) <= 0) return 0;
@@ -68,24 +85,32 @@ void LogTarget::close() noexcept {
     if (owned_) ::close(descriptor_);
 }
 
+LogTarget LogTarget::standard(std::string name, int descriptor) {
+    LogTarget given(std::move(name), descriptor, false);
+    if (given.kind_ != Kind::pipe) return given;
+    const auto own = open_again(descriptor);
+    return own ? LogTarget(given.name_, *own, true) : std::move(given);
+}
+
 LogTarget LogTarget::standard_error() {
-    return LogTarget("stderr", STDERR_FILENO, false);
+    return standard("stderr", STDERR_FILENO);
 }
 
 std::expected<LogTarget, std::string> LogTarget::open(const std::string& name) {
     if (name == "stderr") return standard_error();
-    if (name == "stdout") return LogTarget("stdout", STDOUT_FILENO, false);
+    if (name == "stdout") return standard("stdout", STDOUT_FILENO);
     const auto descriptor = open_file(name);
     if (!descriptor) return std::unexpected(descriptor.error());
     return LogTarget(name, *descriptor, true);
 }
 
-std::expected<void, std::string> LogTarget::reopen() {
-    if (!owned_) return {};
+std::expected<bool, std::string> LogTarget::reopen() {
+    if (name_ == "stdout" || name_ == "stderr") return false;
     const auto descriptor = open_file(name_);
     if (!descriptor) return std::unexpected(descriptor.error());
+    const bool another = !same_file(descriptor_, *descriptor);
     *this = LogTarget(name_, *descriptor, true);
-    return {};
+    return another;
 }
 
 std::expected<std::size_t, int> LogTarget::write_some(std::string_view text) {

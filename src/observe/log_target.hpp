@@ -18,8 +18,9 @@ class LogTarget {
     LogTarget& operator=(LogTarget&& other) noexcept;
     ~LogTarget();
 
-    /// Opens the file again under its name; on failure the old one stays. Does nothing for stdout and stderr.
-    std::expected<void, std::string> reopen();
+    /// Opens the file again under its name and says whether that is another one now; on failure the old one stays.
+    /// Does nothing for stdout and stderr.
+    std::expected<bool, std::string> reopen();
     /// Writes as much as goes without waiting: the number of bytes, 0 if the reader has to read first; else errno.
     /// SIGPIPE is for the caller to ignore or block.
     std::expected<std::size_t, int> write_some(std::string_view text);
@@ -31,6 +32,7 @@ class LogTarget {
     enum class Kind { file, socket, pipe };  ///< pipe: also terminals and other devices
 
     LogTarget(std::string name, int descriptor, bool owned);
+    static LogTarget standard(std::string name, int descriptor);
     void close() noexcept;
 
     std::string name_;

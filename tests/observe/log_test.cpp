@@ -1,9 +1,11 @@
 #include "nsboot_lb/observe/log.hpp"
 
+#include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <string>
+#include <sys/resource.h>
 #include <thread>
 #include <unistd.h>
 #include <vector>
@@ -102,6 +104,25 @@ TEST_F(LogTest, a_full_disk_is_counted) {
     const auto before = log::lost_lines();
     log::error("nobody will read this");
     EXPECT_EQ(log::lost_lines(), before + 1);
+}
+
+/// A disk that fills within a line: RLIMIT_FSIZE is as good. The next line must not look like the end of the torn one,
+/// also when the file was opened anew meanwhile and is still the same one.
+TEST_F(LogTest, a_torn_line_is_ended_before_the_next) {
+    ASSERT_NE(::signal(SIGXFSZ, SIG_IGN), SIG_ERR);
+    rlimit old_limit{};
+    ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &old_limit), 0);
+    const auto before = log::lost_lines();
+    const rlimit fifty_bytes{50, old_limit.rlim_max};
+    ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &fifty_bytes), 0);
+    for (const char* text : {"torn apart by the limit", "lost"}) log::info("{}", text);
+    ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &old_limit), 0);
+    EXPECT_EQ(log::lost_lines(), before + 2);
+    EXPECT_EQ(content().size(), 50U);
+    log::reopen();
+    log::info("after");
+    EXPECT_THAT(content(), ContainsRegex("info \"torn apart by t?h?e?.*\n[^ ]+ info after\n$"));
+    EXPECT_EQ(log::lost_lines(), before + 2);
 }
 
 TEST_F(LogTest, a_very_long_line_is_cut_and_stays_a_line) {
