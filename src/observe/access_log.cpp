@@ -36,6 +36,10 @@ std::uint64_t AccessLog::lost_lines() const {
     return writer_->lost_lines();
 }
 
+std::uint64_t access_log_lost_lines() {
+    return AccessLogWriter::lost_lines_in_all();
+}
+
 AccessLogBuffer::AccessLogBuffer(std::shared_ptr<AccessLog> log)
     : log_(std::move(log)), time_text_(std::make_unique<TimeText>()), block_(log_->writer_->new_block()) {}
 

@@ -23,6 +23,8 @@ void block_all_signals() {
     pthread_sigmask(SIG_BLOCK, &all, nullptr);
 }
 
+std::atomic<std::uint64_t> lost_in_all{0};
+
 int make_stop_event() {
     const int descriptor = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (descriptor < 0) throw std::system_error(errno, std::generic_category(), "eventfd");
@@ -33,6 +35,7 @@ int make_stop_event() {
 
 AccessLogWriter::AccessLogWriter(LogTarget target, std::size_t longest_line_bytes)
     : capacity_bytes_(block_bytes + longest_line_bytes),
+      target_name_(target.name()),
       stop_event_(make_stop_event()),
       target_(std::move(target)),
       thread_([this] { run(); }) {}
@@ -52,9 +55,12 @@ AccessLogWriter::~AccessLogWriter() {
 AccessLogWriter::Bytes AccessLogWriter::hand_over(Bytes bytes, std::size_t used_bytes, std::uint64_t lines) {
     Bytes empty;
     {
-        const std::lock_guard lock(mutex_);
+        std::unique_lock lock(mutex_);
         if (queue_.size() >= queue_limit_blocks) {
-            lost_lines_.fetch_add(lines, std::memory_order_relaxed);
+            const bool first = !std::exchange(overflowed_, true);
+            lock.unlock();
+            count_lost(lines);
+            if (first) log::error("access log's reader is too slow, lines are lost target={}", target_name_);
             return bytes;
         }
         queue_.push_back({std::move(bytes), used_bytes});
@@ -99,7 +105,12 @@ void AccessLogWriter::run() {
         lock.lock();
         writing_ = false;
         if (block.bytes && spare_.size() < spare_limit_blocks) spare_.push_back(std::move(block.bytes));
-        if (queue_.empty()) written_.notify_all();
+        if (!queue_.empty()) continue;
+        written_.notify_all();
+        if (!std::exchange(overflowed_, false)) continue;
+        lock.unlock();
+        log::info("access log has caught up target={} lost_lines={}", target_name_, lost_lines());
+        lock.lock();
     }
 }
 
@@ -152,7 +163,16 @@ bool AccessLogWriter::wait_writable() {
 
 void AccessLogWriter::lose(std::string_view text) {
     line_lost_ = true;
-    lost_lines_.fetch_add(static_cast<std::uint64_t>(std::ranges::count(text, '\n')), std::memory_order_relaxed);
+    count_lost(static_cast<std::uint64_t>(std::ranges::count(text, '\n')));
+}
+
+void AccessLogWriter::count_lost(std::uint64_t lines) {
+    lost_lines_.fetch_add(lines, std::memory_order_relaxed);
+    lost_in_all.fetch_add(lines, std::memory_order_relaxed);
+}
+
+std::uint64_t AccessLogWriter::lost_lines_in_all() {
+    return lost_in_all.load(std::memory_order_relaxed);
 }
 
 /// Says so when the trouble begins, changes or ends, not for each block.
@@ -160,10 +180,10 @@ void AccessLogWriter::report(int error) {
     if (error == last_error_) return;
     last_error_ = error;
     if (error != 0) {
-        log::error("access log cannot be written, lines are lost target={} error={}", target_.name(),
+        log::error("access log cannot be written, lines are lost target={} error={}", target_name_,
                    std::generic_category().message(error));
     } else {
-        log::info("access log is written again target={} lost_lines={}", target_.name(), lost_lines());
+        log::info("access log is written again target={} lost_lines={}", target_name_, lost_lines());
     }
 }
 

@@ -9,6 +9,7 @@
 #include <deque>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <string_view>
 #include <thread>
 #include <vector>
@@ -43,6 +44,8 @@ class AccessLogWriter {
     void reopen();
     bool wait_written(std::chrono::milliseconds limit);
     std::uint64_t lost_lines() const { return lost_lines_.load(std::memory_order_relaxed); }
+    /// Of all writers since the start.
+    static std::uint64_t lost_lines_in_all();
 
   private:
     struct Block {
@@ -56,9 +59,11 @@ class AccessLogWriter {
     /// False when the writer is to stop and the reader did not read in time.
     bool wait_writable();
     void lose(std::string_view text);
+    void count_lost(std::uint64_t lines);
     void report(int error);
 
     const std::size_t capacity_bytes_;
+    const std::string target_name_;
     const int stop_event_;  ///< readable once the writer is to stop
 
     // The writer thread's own.
@@ -74,6 +79,7 @@ class AccessLogWriter {
     std::deque<Block> queue_;
     std::vector<Bytes> spare_;
     bool writing_ = false;
+    bool overflowed_ = false;  ///< since the queue was last empty
     bool reopen_wanted_ = false;
     bool stopping_ = false;
     std::chrono::steady_clock::time_point stop_deadline_;

@@ -333,10 +333,6 @@ std::chrono::system_clock::time_point Server::started() const {
     return impl_->started_;
 }
 
-std::uint64_t Server::access_log_lost_lines() const {
-    return impl_->access_log_ ? impl_->access_log_->lost_lines() : 0;
-}
-
 std::vector<Listening> Server::listening() const {
     return impl_->listeners_.listening();
 }

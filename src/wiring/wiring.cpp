@@ -2,6 +2,7 @@
 
 #include <boost/asio/post.hpp>
 
+#include "nsboot_lb/observe/access_log.hpp"
 #include "nsboot_lb/observe/collector.hpp"
 
 namespace nsboot_lb::wiring {
@@ -153,7 +154,7 @@ admin::AdminContext Admin::context() {
     context.metrics = [this] {
         observe::MetricFamilies families;
         observe::collect_statistics(server_.statistics(), families);
-        observe::collect_logs(server_.access_log_lost_lines(), log::lost_lines(), families);
+        observe::collect_logs(observe::access_log_lost_lines(), log::lost_lines(), families);
         observe::collect_process(families);
         return families;
     };

@@ -46,6 +46,9 @@ struct AccessRecord {
 /// upstream_duration attempts cache route request_id tls reason user_agent referer.
 std::span<const std::string_view> access_log_placeholders();
 
+/// Lines that could not be written since the start of the process, by whatever access log a reload brought.
+std::uint64_t access_log_lost_lines();
+
 class AccessLogFormat;
 class AccessLogWriter;
 class TimeText;
@@ -67,7 +70,7 @@ class AccessLog {
     void reopen();
     /// Waits until all that was handed over is written or lost, at most `limit`; says whether it came to that.
     bool wait_written(std::chrono::milliseconds limit);
-    /// Lines that could not be written since the start.
+    /// Lines of this log that could not be written.
     std::uint64_t lost_lines() const;
 
   private:

@@ -89,7 +89,6 @@ class Server {
     observe::Statistics& statistics();
     std::vector<Listening> listening() const;
     std::chrono::system_clock::time_point started() const;
-    std::uint64_t access_log_lost_lines() const;
 
     enum class Changed : std::uint8_t { yes, no_such_pool, no_such_server };
     /// By the operator, at run time; survives reloads that do not touch the server.
