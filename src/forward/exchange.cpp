@@ -59,9 +59,9 @@ void Exchange::clear() {
     status = 0;
     reason = observe::Reason::none;
     head_received = 0;
-    body_received = 0;
+    body_received = {};
     head_sent = 0;
-    body_sent = 0;
+    body_sent = {};
     attempts = 0;
     server = {};
     upstream_duration = {};

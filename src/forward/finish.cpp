@@ -57,8 +57,9 @@ void finish(Worker& worker, Exchange& exchange) {
     exchange.route->counters->finished(counted_method(exchange.request.method), exchange.status, took);
     if (exchange.reason != observe::Reason::none) worker.counters.rejected[exchange.reason].add();
     if (auto* counters = exchange.client->counters) {
-        counters->received_bytes.add(exchange.head_received + exchange.body_received);
-        counters->sent_bytes.add(exchange.head_sent + exchange.body_sent);
+        // Bodies have counted as they moved.
+        counters->received_bytes.add(exchange.head_received);
+        counters->sent_bytes.add(exchange.head_sent);
     }
     if (worker.access_log) write_access_log(worker, exchange, took);
 }

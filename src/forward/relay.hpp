@@ -34,7 +34,7 @@ struct RelayPlan {
     bool forward_trailers = false;
     Bandwidth::Share* bandwidth = nullptr;  ///< null: no limit
     const bool* stop = nullptr;             ///< if given: becomes true with a cancel() that finds nobody waiting
-    std::uint64_t* moved = nullptr;         ///< counts body bytes; never null
+    MovedBytes* moved = nullptr;            ///< counts body bytes; never null
 };
 
 net::Task<RelayEnd> relay(Worker& worker, RelayPlan plan);

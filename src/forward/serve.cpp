@@ -14,6 +14,13 @@ using observe::Reason;
 
 namespace {
 
+void count_bodies(Exchange& exchange) {
+    auto* const counters = exchange.client->counters;
+    if (counters == nullptr) return;
+    exchange.body_received.count_in(counters->received_bytes);
+    exchange.body_sent.count_in(counters->sent_bytes);
+}
+
 /// The first route that takes the request, or the one that answers 404.
 const RouteView& find_route(const Exchange& exchange) {
     const auto& request = exchange.request;
@@ -58,6 +65,7 @@ net::Task<std::optional<Answer>> answer_here(Worker& worker, Exchange& exchange)
 
 net::Task<After> serve(Worker& worker, Exchange& exchange) {
     auto after = After::reset;
+    count_bodies(exchange);
     auto answer = co_await answer_here(worker, exchange);
     if (!answer) {
         auto forwarded = co_await forward(worker, exchange);

@@ -19,7 +19,7 @@ struct Direction {
     net::Stream& from;
     net::Stream& to;
     http::h1::Input& early;  ///< bytes that came before the tunnel began
-    std::uint64_t& moved;
+    MovedBytes& moved;
 };
 
 /// Ends both directions when nothing has moved in either for too long.

@@ -56,7 +56,7 @@ class Relay : public ::testing::Test {
     Peer sender;
     Peer receiver;
     RelayPlan plan;
-    std::uint64_t moved = 0;
+    MovedBytes moved;
 };
 
 net::Task<bool> feed(net::Stream& stream, std::string_view bytes, net::DeadlineList& limit) {

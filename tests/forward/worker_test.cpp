@@ -105,7 +105,9 @@ TEST(WorkerTest, recycles_exchanges_without_what_they_were) {
     exchange->settled_response_fields.set();
     exchange->status = 200;
     exchange->reason = observe::Reason::denied;
-    exchange->head_received = exchange->body_received = exchange->head_sent = exchange->body_sent = 7;
+    exchange->head_received = exchange->head_sent = 7;
+    exchange->body_received += 7;
+    exchange->body_sent += 7;
     exchange->attempts = 2;
     exchange->server = "x";
     exchange->upstream_duration = 1s;

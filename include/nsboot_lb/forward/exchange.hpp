@@ -40,6 +40,23 @@ struct Client {
     std::string_view text() const { return {address_text.data(), address_size}; }
 };
 
+/// Body bytes of an exchange that went one way. The listener's counter grows as they move: a download of an hour shows
+/// while it goes on.
+class MovedBytes {
+  public:
+    void count_in(observe::Counter& counter) { counter_ = &counter; }
+    MovedBytes& operator+=(std::uint64_t bytes) {
+        total_ += bytes;
+        if (counter_ != nullptr) counter_->add(bytes);
+        return *this;
+    }
+    operator std::uint64_t() const { return total_; }
+
+  private:
+    std::uint64_t total_ = 0;
+    observe::Counter* counter_ = nullptr;
+};
+
 /// What the session does with the client connection after an exchange.
 enum class After : std::uint8_t {
     keep,    ///< wait for the next request
@@ -97,9 +114,9 @@ struct Exchange {
     int status = 0;  ///< sent to the client; 0 = none
     observe::Reason reason = observe::Reason::none;
     std::uint64_t head_received = 0;  ///< bytes
-    std::uint64_t body_received = 0;
+    MovedBytes body_received;
     std::uint64_t head_sent = 0;  ///< with interim responses, and with the body of an answer of our own
-    std::uint64_t body_sent = 0;
+    MovedBytes body_sent;
     std::uint32_t attempts = 0;
     std::string_view server;  ///< name of the last attempt's
     net::TimePoint attempt_began{};
