@@ -129,6 +129,8 @@ net::Task<After> deliver(Worker& worker, Exchange& exchange, Attempt& attempt) {
     auto& head = worker.response_head;
     auto& connection = *attempt.connection;
     if (head.status == 101) {
+        succeeded(worker, exchange, attempt);
+        exchange.upgraded = worker.now();
         const auto after = co_await tunnel(worker, exchange, attempt);
         co_return after;
     }

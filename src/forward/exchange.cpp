@@ -64,6 +64,7 @@ void Exchange::clear() {
     body_sent = {};
     attempts = 0;
     server = {};
+    upgraded = {};
     upstream_duration = {};
     response_started = false;
     request_body_ended = false;

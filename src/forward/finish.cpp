@@ -54,7 +54,10 @@ void write_access_log(Worker& worker, const Exchange& exchange, net::Clock::dura
 
 void finish(Worker& worker, Exchange& exchange) {
     const auto took = worker.now() - exchange.began;
-    exchange.route->counters->finished(counted_method(exchange.request.method), exchange.status, took);
+    // How long a tunnel lasts says nothing about how fast an answer is.
+    const bool is_tunnel = exchange.upgraded != net::TimePoint{};
+    exchange.route->counters->finished(counted_method(exchange.request.method), exchange.status,
+                                       is_tunnel ? exchange.upgraded - exchange.began : took);
     if (exchange.reason != observe::Reason::none) worker.counters.rejected[exchange.reason].add();
     if (auto* counters = exchange.client->counters) {
         // Bodies have counted as they moved.

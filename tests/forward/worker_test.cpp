@@ -111,6 +111,7 @@ TEST(WorkerTest, recycles_exchanges_without_what_they_were) {
     exchange->attempts = 2;
     exchange->server = "x";
     exchange->upstream_duration = 1s;
+    exchange->upgraded = net::Clock::now();
     exchange->response_started = exchange->request_body_started = true;
     worker.give_exchange(std::move(exchange));
 
@@ -137,6 +138,7 @@ TEST(WorkerTest, recycles_exchanges_without_what_they_were) {
     EXPECT_EQ(exchange->attempts, 0U);
     EXPECT_EQ(exchange->server, "");
     EXPECT_EQ(exchange->upstream_duration, 0s);
+    EXPECT_EQ(exchange->upgraded, net::TimePoint{});
     EXPECT_FALSE(exchange->response_started);
     EXPECT_FALSE(exchange->request_body_started);
 }

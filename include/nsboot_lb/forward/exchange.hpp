@@ -120,6 +120,7 @@ struct Exchange {
     std::uint32_t attempts = 0;
     std::string_view server;  ///< name of the last attempt's
     net::TimePoint attempt_began{};
+    net::TimePoint upgraded{};  ///< when the exchange became a tunnel
     std::chrono::nanoseconds upstream_duration{};
     bool response_started = false;      ///< a byte of the final response went to the client
     bool request_body_ended = false;    ///< all of the request's body was taken from the client
