@@ -1,5 +1,7 @@
 #include "nsboot_lb/observe/collector.hpp"
 
+#include <algorithm>
+#include <array>
 #include <limits>
 #include <string_view>
 #include <utility>
@@ -78,18 +80,47 @@ Labels with(Labels labels, std::string_view name, std::string_view value) {
     return labels;
 }
 
-/// Only what was seen: a route with 8 methods and 6 classes would else show 48 series, nearly all zero for ever.
+/// Whether a class is shown though it is 0. A series that begins at its first event hides that event from increase().
+bool shown_from_the_start(CodeClass code) {
+    return code >= CodeClass::success;
+}
+
+/// The same of reasons why attempts fail: those of every network.
+bool shown_from_the_start(Reason reason) {
+    switch (reason) {
+        case Reason::connect_refused:
+        case Reason::connect_timeout:
+        case Reason::connect_failed:
+        case Reason::upstream_reset:
+        case Reason::upstream_closed:
+        case Reason::upstream_timeout:
+        case Reason::upstream_protocol: return true;
+        default: return false;
+    }
+}
+
+std::uint64_t requests_of(const PerWorker<RouteCounters>& route, std::size_t method, CodeClass code) {
+    return route.sum([&](const RouteCounters& counters) { return counters.requests[method][code].value(); });
+}
+
+/// Beside GET only the methods that were seen: a route with 8 methods and 6 classes would else show 48 series, nearly
+/// all zero for ever.
 void collect_routes(const Statistics& statistics, MetricFamilies& into) {
     auto requests =
         make_family("requests_total", "Requests answered, by route, method and class of status.", MetricType::Counter);
     for (const auto& [name, block] : statistics.routes()) {
         const Labels route{{"route", name}};
         for (std::size_t m = 0; m < method_count; ++m) {
+            std::array<std::uint64_t, code_class_count> counts{};
+            for (std::size_t c = 0; c < counts.size(); ++c)
+                counts[c] = requests_of(*block, m, static_cast<CodeClass>(c));
+            const bool seen = std::ranges::any_of(counts, [](std::uint64_t count) { return count != 0; });
+            if (!seen && static_cast<Method>(m) != Method::get) continue;
             const Labels method = with(route, "method", to_string(static_cast<Method>(m)));
-            for (std::size_t c = 0; c < code_class_count; ++c) {
+            for (std::size_t c = 0; c < counts.size(); ++c) {
                 const auto code = static_cast<CodeClass>(c);
-                const auto count = block->sum([&](const RouteCounters& r) { return r.requests[m][code].value(); });
-                if (count != 0) add_value(requests, with(method, "code", to_string(code)), count);
+                if (counts[c] == 0 && !shown_from_the_start(code)) continue;
+                add_value(requests, with(method, "code", to_string(code)), counts[c]);
             }
         }
     }
@@ -125,14 +156,16 @@ void collect_server_requests(const Statistics& statistics, MetricFamilies& into)
         for (std::size_t c = 0; c < code_class_count; ++c) {
             const auto code = static_cast<CodeClass>(c);
             const auto count = block->sum([&](const ServerCounters& s) { return s.requests[code].value(); });
-            if (count != 0 || code >= CodeClass::success) {
+            if (count != 0 || shown_from_the_start(code)) {
                 add_value(requests, with(labels, "code", to_string(code)), count);
             }
         }
         for (std::size_t r = 1; r < reason_count; ++r) {
             const auto reason = static_cast<Reason>(r);
             const auto count = block->sum([&](const ServerCounters& s) { return s.failures[reason].value(); });
-            if (count != 0) add_value(failures, with(labels, "reason", to_string(reason)), count);
+            if (count != 0 || shown_from_the_start(reason)) {
+                add_value(failures, with(labels, "reason", to_string(reason)), count);
+            }
         }
     }
     into.push_back(std::move(requests));

@@ -46,11 +46,23 @@ TEST(Collector, sums_what_the_workers_counted) {
     EXPECT_EQ(sample(text, R"(nsboot_lb_requests_total{route="images",method="GET",code="2xx"})"), 2);
     EXPECT_EQ(sample(text, R"(nsboot_lb_requests_total{route="images",method="HEAD",code="4xx"})"), 1);
     EXPECT_THAT(text, Not(HasSubstr(R"(method="PUT")")));
+    EXPECT_EQ(sample(text, R"(nsboot_lb_requests_total{route="images",method="GET",code="5xx"})"), 0);
+    EXPECT_THAT(text, Not(HasSubstr(R"(code="none")")));
     EXPECT_EQ(sample(text, R"(nsboot_lb_request_duration_seconds_count{route="images"})"), 3);
     EXPECT_NEAR(sample(text, R"(nsboot_lb_request_duration_seconds_sum{route="images"})"), 70.0034, 1e-9);
     EXPECT_EQ(sample(text, R"(nsboot_lb_request_duration_seconds_bucket{route="images",le="0.0005"})"), 1);
     EXPECT_EQ(sample(text, R"(nsboot_lb_request_duration_seconds_bucket{route="images",le="60"})"), 2);
     EXPECT_EQ(sample(text, R"(nsboot_lb_request_duration_seconds_bucket{route="images",le="+Inf"})"), 3);
+}
+
+TEST(Collector, shows_from_the_start_what_will_be_asked_for) {
+    Statistics statistics(1);
+    const auto route = statistics.route("images");
+    const auto server = statistics.server("p", "s");
+    const std::string text = scrape(statistics);
+    EXPECT_EQ(sample(text, R"(nsboot_lb_requests_total{route="images",method="GET",code="5xx"})"), 0);
+    EXPECT_EQ(sample(text, R"(nsboot_lb_upstream_requests_total{pool="p",server="s",code="5xx"})"), 0);
+    EXPECT_EQ(sample(text, R"(nsboot_lb_upstream_failures_total{pool="p",server="s",reason="connect_refused"})"), 0);
 }
 
 TEST(Collector, has_the_names_labels_and_types_of_the_contract) {
@@ -100,6 +112,7 @@ TEST(Collector, has_the_names_labels_and_types_of_the_contract) {
         {R"(upstream_connections_opened_total{pool="p",server="s"})", 6},
         {R"(upstream_connections_reused_total{pool="p",server="s"})", 7},
         {R"(upstream_failures_total{pool="p",server="s",reason="connect_refused"})", 8},
+        {R"(upstream_failures_total{pool="p",server="s",reason="upstream_timeout"})", 0},
         {R"(upstream_retries_total{pool="p"})", 10},
         {R"(queue_length{pool="p"})", 11},
         {R"(queue_timeouts_total{pool="p"})", 12},
