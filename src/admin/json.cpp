@@ -36,6 +36,7 @@ json::value to_json(const PoolStatus& pool) {
                         {"balance", pool.balance},
                         {"available", pool.available},
                         {"queue_length", pool.queue_length},
+                        {"queue_limit", pool.queue_limit},
                         {"tunnels", pool.tunnels},
                         {"retries", pool.retries},
                         {"servers", std::move(servers)}};

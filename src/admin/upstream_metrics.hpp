@@ -1,6 +1,6 @@
 #pragma once
-/// upstream_up, upstream_draining and upstream_weight, which come from the endpoints' state rather than from counters.
-/// A free function that touches only its arguments.
+/// Metrics that come from the pools' state rather than from counters: upstream_up, upstream_draining, upstream_weight,
+/// pool_available and queue_limit. A free function that touches only its arguments.
 #include <vector>
 
 #include "nsboot_lb/admin/status.hpp"

@@ -175,7 +175,10 @@ Next decide_next(Worker& worker, Exchange& exchange, Attempt& attempt, const Sta
     auto admitted = upstream::admit(*exchange.route->balancer, *view.pool, context_of(worker, exchange, cookie));
     const bool may_wait = !admitted && admitted.error() == upstream::Refusal::full && !last.has_head;
     if (!admitted && !may_wait) return next;
-    if (!view.pool->state().retry_budget.take(policy.budget, worker.now())) return next;
+    if (!view.pool->state().retry_budget.take(policy.budget, worker.now())) {
+        view.counters->retries_refused.add();
+        return next;
+    }
     view.counters->retries.add();
     next.what = Next::What::again;
     if (admitted) next.picked = std::move(*admitted);

@@ -203,6 +203,8 @@ void collect_pools(const Statistics& statistics, MetricFamilies& into) {
     using P = PoolCounters;
     add("upstream_retries_total", "Further attempts after the first.", MetricType::Counter,
         [](const P& p) -> const Counter& { return p.retries; });
+    add("upstream_retries_refused_total", "Further attempts that the retry budget did not allow.", MetricType::Counter,
+        [](const P& p) -> const Counter& { return p.retries_refused; });
     add("queue_length", "Requests that wait for a free slot at a server.", MetricType::Gauge,
         [](const P& p) -> const Gauge& { return p.queue_length; });
     add("queue_timeouts_total", "Requests that waited too long for a slot.", MetricType::Counter,
@@ -262,6 +264,12 @@ void collect_statistics(Statistics& statistics, MetricFamilies& into) {
     collect_pools(statistics, into);
     collect_rest(statistics, into);
     collect_config_loads(statistics.config_loads(), into);
+}
+
+void collect_limits(std::uint64_t client_connections, MetricFamilies& into) {
+    auto limit = make_family("client_connections_limit", "Client connections there may be.", MetricType::Gauge);
+    add_value(limit, {}, client_connections);
+    into.push_back(std::move(limit));
 }
 
 void collect_logs(std::uint64_t access_log_lost_lines, std::uint64_t event_log_lost_lines, MetricFamilies& into) {

@@ -26,6 +26,7 @@ class ConnectionLimits {
         const auto most = most_.load(std::memory_order_relaxed);
         return most != 0 && count_.load(std::memory_order_relaxed) >= most;
     }
+    std::uint64_t most() const { return most_.load(std::memory_order_relaxed); }
     std::uint64_t count() const { return count_.load(std::memory_order_relaxed); }
 
   private:

@@ -333,6 +333,10 @@ std::chrono::system_clock::time_point Server::started() const {
     return impl_->started_;
 }
 
+std::uint64_t Server::connection_limit() const {
+    return impl_->limits_.most();
+}
+
 std::vector<Listening> Server::listening() const {
     return impl_->listeners_.listening();
 }

@@ -42,6 +42,7 @@ admin::PoolStatus describe(const upstream::Pool& pool, std::chrono::steady_clock
     status.balance = to_string(pool.config().balance);
     status.available = pool.available(now);
     status.queue_length = pool.state().queue.size();
+    status.queue_limit = pool.config().queue_size;
     status.tunnels = pool.counters()->sum([](const auto& block) { return block.tunnels_active.value(); });
     status.retries = pool.counters()->sum([](const auto& block) { return block.retries.value(); });
     for (const auto& endpoint : pool.endpoints()) status.servers.push_back(describe(endpoint, now));
@@ -154,6 +155,7 @@ admin::AdminContext Admin::context() {
     context.metrics = [this] {
         observe::MetricFamilies families;
         observe::collect_statistics(server_.statistics(), families);
+        observe::collect_limits(server_.connection_limit(), families);
         observe::collect_logs(observe::access_log_lost_lines(), log::lost_lines(), families);
         observe::collect_process(families);
         return families;

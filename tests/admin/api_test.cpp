@@ -30,7 +30,7 @@ class ApiTest : public testing::Test {
     using Change = std::tuple<std::string, std::string, std::optional<ServerState>, std::optional<std::uint32_t>>;
 
     ApiTest() {
-        PoolStatus pool{.name = "nsboot", .balance = "least-conn", .available = true};
+        PoolStatus pool{.name = "nsboot", .balance = "least-conn", .available = true, .queue_limit = 1024};
         pool.servers.push_back({.pool = "nsboot", .name = "one", .address = "10.0.0.1:80", .in_flight = 3});
         pool.servers.push_back({.pool = "nsboot",
                                 .name = "two",
@@ -157,6 +157,8 @@ TEST_F(ApiTest, metrics_are_the_counters_and_the_state_of_the_servers) {
     EXPECT_THAT(response.body, HasSubstr("nsboot_lb_access_log_lost_lines_total 1\n"));
     EXPECT_THAT(response.body, HasSubstr("nsboot_lb_upstream_up{pool=\"nsboot\",server=\"one\"} 1\n"));
     EXPECT_THAT(response.body, HasSubstr("nsboot_lb_upstream_up{pool=\"nsboot\",server=\"two\"} 0\n"));
+    EXPECT_THAT(response.body, HasSubstr("nsboot_lb_pool_available{pool=\"nsboot\"} 1\n"));
+    EXPECT_THAT(response.body, HasSubstr("nsboot_lb_queue_limit{pool=\"nsboot\"} 1024\n"));
     EXPECT_THAT(response.body, HasSubstr("nsboot_lb_upstream_draining{pool=\"nsboot\",server=\"two\"} 0\n"));
     EXPECT_THAT(response.body, HasSubstr("nsboot_lb_upstream_weight{pool=\"nsboot\",server=\"two\"} 2\n"));
 }

@@ -87,6 +87,7 @@ TEST(Collector, has_the_names_labels_and_types_of_the_contract) {
     server->at(1).reused.add(7);
     server->at(1).failures[Reason::connect_refused].add(8);
     pool->at(0).retries.add(10);
+    pool->at(0).retries_refused.add(20);
     pool->at(0).queue_length.add(11);
     pool->at(0).queue_timeouts.add(12);
     pool->at(0).tunnels_active.add(13);
@@ -114,6 +115,7 @@ TEST(Collector, has_the_names_labels_and_types_of_the_contract) {
         {R"(upstream_failures_total{pool="p",server="s",reason="connect_refused"})", 8},
         {R"(upstream_failures_total{pool="p",server="s",reason="upstream_timeout"})", 0},
         {R"(upstream_retries_total{pool="p"})", 10},
+        {R"(upstream_retries_refused_total{pool="p"})", 20},
         {R"(queue_length{pool="p"})", 11},
         {R"(queue_timeouts_total{pool="p"})", 12},
         {R"(tunnels_active{pool="p"})", 13},

@@ -33,7 +33,8 @@ struct AdminContext {
     std::function<std::vector<PoolStatus>()> pools;
     std::function<std::string()> config_yaml;  ///< the effective configuration, as --print-config writes it
     std::function<bool()> draining;
-    /// Everything but upstream_up, upstream_draining and upstream_weight, which come from pools().
+    /// Everything but what comes from pools(): upstream_up, upstream_draining, upstream_weight, pool_available and
+    /// queue_limit.
     std::function<observe::MetricFamilies()> metrics;
     /// Of all endpoints of that name.
     std::function<ChangeResult(std::string_view pool, std::string_view server, const ServerChange&)> change_server;

@@ -32,6 +32,7 @@ struct PoolStatus {
     std::string balance{};   ///< "least-conn" …
     bool available = false;  ///< a new request would be served or could wait
     std::uint64_t queue_length = 0;
+    std::uint64_t queue_limit = 0;  ///< more are answered 503
     std::int64_t tunnels = 0;
     std::uint64_t retries = 0;
     std::vector<ServerStatus> servers{};

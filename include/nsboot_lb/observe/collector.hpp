@@ -15,6 +15,8 @@ using MetricFamilies = std::vector<prometheus::MetricFamily>;
 
 /// Everything in `statistics`, after dropping what no snapshot holds any more.
 void collect_statistics(Statistics& statistics, MetricFamilies& into);
+/// What the counts may come to.
+void collect_limits(std::uint64_t client_connections, MetricFamilies& into);
 /// The lines that the logs lost.
 void collect_logs(std::uint64_t access_log_lost_lines, std::uint64_t event_log_lost_lines, MetricFamilies& into);
 /// build_info and the standard process_* set, from /proc.

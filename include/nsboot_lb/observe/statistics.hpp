@@ -133,6 +133,7 @@ struct ServerCounters {
 
 struct PoolCounters {
     Counter retries;
+    Counter retries_refused;  ///< by the budget
     Gauge queue_length;
     Counter queue_timeouts;
     Gauge tunnels_active;

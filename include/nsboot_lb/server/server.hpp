@@ -89,6 +89,8 @@ class Server {
     observe::Statistics& statistics();
     std::vector<Listening> listening() const;
     std::chrono::system_clock::time_point started() const;
+    /// Client connections there may be: limits.connections, or what the descriptors are enough for.
+    std::uint64_t connection_limit() const;
 
     enum class Changed : std::uint8_t { yes, no_such_pool, no_such_server };
     /// By the operator, at run time; survives reloads that do not touch the server.
