@@ -88,8 +88,9 @@ function duration(seconds) {
 }
 
 function state(server) {
-  if (!server.up) return element("span", "bad", "● " + server.standing + (server.reason ? ": " + server.reason : ""));
-  if (server.draining) return element("span", "idle", "● draining");
+  const why = server.reason ? ": " + server.reason : "";
+  if (!server.up) return element("span", "bad", "● " + server.standing + why);
+  if (server.draining) return element("span", "idle", "● draining" + why);
   return element("span", "good", "● up" + (server.backup ? " (backup)" : ""));
 }
 

@@ -6,6 +6,8 @@ namespace nsboot_lb::upstream {
 
 namespace {
 
+constexpr const char* by_operator = "operator";
+
 std::uint64_t next_id() {
     static std::atomic<std::uint64_t> last{0};
     return last.fetch_add(1, std::memory_order_relaxed) + 1;
@@ -85,14 +87,15 @@ void EndpointState::end_probe(TimePoint now) {
 
 void EndpointState::report_failure(Failure failure, TimePoint now) {
     auto change = PassiveHealth::Change::none;
-    PassivePolicy policy;
+    std::string reason;
     {
         const std::scoped_lock lock(mutex_);
         change = passive_.failure(now);
-        policy = passive_.policy();
+        if (change == PassiveHealth::Change::ejected)
+            ejection_reason_ = reason = failures_text(passive_.policy().max_fails, failure);
         mirror();
     }
-    if (change != PassiveHealth::Change::none) announce(change, failures_text(policy.max_fails, failure), now);
+    announce(change, reason, now);
 }
 
 bool EndpointState::claim_probe(TimePoint now) {
@@ -107,7 +110,11 @@ bool EndpointState::claim_probe(TimePoint now) {
 }
 
 void EndpointState::set_active_health(bool up, std::string_view reason, TimePoint now) {
-    if (active_up_.exchange(up, std::memory_order_relaxed) == up) return;
+    {
+        const std::scoped_lock lock(mutex_);
+        if (active_up_.exchange(up, std::memory_order_relaxed) == up) return;
+        unhealthy_reason_ = up ? std::string_view{} : reason;
+    }
     report(up ? "up" : "down", reason);
     up ? come_back(reason, now) : pool_->availability_changed(now);
 }
@@ -115,10 +122,10 @@ void EndpointState::set_active_health(bool up, std::string_view reason, TimePoin
 void EndpointState::set_admin_state(AdminState state, TimePoint now) {
     const auto before = admin_.exchange(state, std::memory_order_relaxed);
     if (before == state) return;
-    report(to_string(state), "operator");
+    report(to_string(state), by_operator);
     // A server that was only drained is warm: no slow start.
     if (state == AdminState::up && before == AdminState::down)
-        come_back("operator", now);
+        come_back(by_operator, now);
     else
         pool_->availability_changed(now);
 }
@@ -159,6 +166,16 @@ std::optional<TimePoint> EndpointState::slow_start_begin() const {
     return ns == never ? std::nullopt : std::optional{from_ns(ns)};
 }
 
+std::string EndpointState::unhealthy_reason() const {
+    const std::scoped_lock lock(mutex_);
+    return unhealthy_reason_;
+}
+
+std::string EndpointState::ejection_reason() const {
+    const std::scoped_lock lock(mutex_);
+    return ejection_reason_;
+}
+
 void EndpointState::come_back(std::string_view reason, TimePoint now) {
     auto change = PassiveHealth::Change::none;
     {
@@ -174,6 +191,7 @@ void EndpointState::come_back(std::string_view reason, TimePoint now) {
 void EndpointState::mirror() {
     probe_from_.store(passive_.out() ? to_ns(passive_.probe_from()) : in_service, std::memory_order_relaxed);
     probing_.store(passive_.probing(), std::memory_order_relaxed);
+    if (!passive_.out()) ejection_reason_.clear();
 }
 
 void EndpointState::announce(PassiveHealth::Change change, std::string_view reason, TimePoint now) {
@@ -196,6 +214,18 @@ Standing Endpoint::standing(TimePoint now) const {
     const auto ejected_until = state->ejected_until();
     if (!ejected_until) return Standing::available;
     return now >= *ejected_until ? Standing::probe_due : Standing::ejected;
+}
+
+std::string Endpoint::reason(Standing standing) const {
+    switch (standing) {
+        case Standing::available: break;
+        case Standing::probe_due:
+        case Standing::ejected: return state->ejection_reason();
+        case Standing::draining: return state->admin_state() == AdminState::drain ? by_operator : "weight 0";
+        case Standing::unhealthy: return state->unhealthy_reason();
+        case Standing::down: return by_operator;
+    }
+    return {};
 }
 
 }  // namespace nsboot_lb::upstream

@@ -22,6 +22,7 @@ admin::ServerStatus describe(const upstream::Endpoint& endpoint, std::chrono::st
     status.draining = standing == upstream::Standing::draining;
     status.backup = endpoint.backup;
     status.standing = upstream::to_string(standing);
+    status.reason = endpoint.reason(standing);
     status.weight = endpoint.weight();
     status.in_flight = endpoint.state->in_flight();
     const auto& counters = *endpoint.counters;

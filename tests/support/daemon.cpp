@@ -119,10 +119,19 @@ std::uint16_t Daemon::port(std::string_view listener, std::size_t index) const {
     throw Failure("the log names no port of listener \"" + std::string{listener} + "\":\n" + log());
 }
 
-Message Daemon::admin_get(std::string_view target) const {
+Message Daemon::ask_admin(std::string_view request) const {
     if (admin_port_ == 0) throw Failure("the log names no admin port:\n" + log());
     Client client{admin_port_};
-    return client.exchange(get(target, "127.0.0.1"));
+    return client.exchange(request);
+}
+
+Message Daemon::admin_get(std::string_view target) const {
+    return ask_admin(get(target, "127.0.0.1"));
+}
+
+Message Daemon::admin_post(std::string_view target, std::string_view json) const {
+    return ask_admin("POST " + std::string{target} + " HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json" +
+                     "\r\nContent-Length: " + std::to_string(json.size()) + "\r\n\r\n" + std::string{json});
 }
 
 double Daemon::metric(std::string_view name, const Labels& labels) const {

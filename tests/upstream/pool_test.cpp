@@ -1,3 +1,7 @@
+#include <atomic>
+#include <set>
+#include <thread>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -6,6 +10,7 @@
 namespace nsboot_lb::upstream::testing {
 namespace {
 
+using ::testing::AnyOf;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
@@ -167,35 +172,96 @@ TEST(EndpointState, ActiveChecksThatPassAgainEndAnEjection) {
 
 struct StandingCase {
     Standing expected;
+    const char* reason;
     void (*change)(TestPool& pool);
 };
 class Standings : public ::testing::TestWithParam<StandingCase> {};
 
-TEST_P(Standings, SayWhatAnEndpointMayBeGiven) {
+TEST_P(Standings, SayWhatAnEndpointMayBeGivenAndWhy) {
     TestPool pool({{1}});
     GetParam().change(pool);
-    EXPECT_EQ(to_string(pool.pool()->endpoint(0).standing(pool.now)), to_string(GetParam().expected));
+    const auto standing = pool.pool()->endpoint(0).standing(pool.now);
+    EXPECT_EQ(to_string(standing), to_string(GetParam().expected));
+    EXPECT_EQ(pool.pool()->endpoint(0).reason(standing), GetParam().reason);
 }
 
 INSTANTIATE_TEST_SUITE_P(
     All, Standings,
     ::testing::Values(
-        StandingCase{Standing::available, [](TestPool&) {}},
-        StandingCase{Standing::ejected, [](TestPool& pool) { pool.eject(0); }},
-        StandingCase{Standing::probe_due,
+        StandingCase{Standing::available, "", [](TestPool&) {}},
+        StandingCase{Standing::ejected, "3 failures, last: connection reset", [](TestPool& pool) { pool.eject(0); }},
+        StandingCase{Standing::probe_due, "3 failures, last: connection reset",
                      [](TestPool& pool) {
                          pool.eject(0);
                          pool.now += 30s;
                      }},
-        StandingCase{Standing::draining,
+        StandingCase{Standing::available, "",
+                     [](TestPool& pool) {
+                         pool.eject(0);
+                         pool.now += 30s;
+                         pool.state(0).claim_probe(pool.now);
+                         pool.state(0).report_success(pool.now);
+                     }},
+        StandingCase{Standing::draining, "operator",
                      [](TestPool& pool) { pool.state(0).set_admin_state(AdminState::drain, pool.now); }},
-        StandingCase{Standing::draining, [](TestPool& pool) { pool.state(0).override_weight(0, pool.now); }},
-        StandingCase{Standing::unhealthy, [](TestPool& pool) { pool.state(0).set_active_health(false, "", pool.now); }},
-        StandingCase{Standing::down, [](TestPool& pool) { pool.state(0).set_admin_state(AdminState::down, pool.now); }},
-        StandingCase{Standing::unhealthy, [](TestPool& pool) {
-                         pool.state(0).set_active_health(false, "", pool.now);
+        StandingCase{Standing::draining, "weight 0",
+                     [](TestPool& pool) { pool.state(0).override_weight(0, pool.now); }},
+        StandingCase{Standing::draining, "weight 0", [](TestPool& pool) { pool.rebuild(pool_config({{0}})); }},
+        StandingCase{Standing::unhealthy, "status 503",
+                     [](TestPool& pool) {
+                         pool.eject(0);
+                         pool.state(0).set_active_health(false, "status 503", pool.now);
+                     }},
+        StandingCase{Standing::available, "",
+                     [](TestPool& pool) {
+                         pool.eject(0);
+                         pool.state(0).set_active_health(false, "status 503", pool.now);
+                         pool.state(0).set_active_health(true, "2 checks passed", pool.now);
+                     }},
+        StandingCase{Standing::down, "operator",
+                     [](TestPool& pool) { pool.state(0).set_admin_state(AdminState::down, pool.now); }},
+        StandingCase{Standing::unhealthy, "timeout after 1s", [](TestPool& pool) {
+                         pool.state(0).set_active_health(false, "timeout after 1s", pool.now);
                          pool.state(0).set_admin_state(AdminState::drain, pool.now);
                      }}));
+
+TEST(EndpointState, WhatWasEjectedAndCameBackHasNoReasonLeft) {
+    const TestPool pool({{1}, {1}});
+    pool.eject(0);
+    EXPECT_EQ(pool.state(0).ejection_reason(), "3 failures, last: connection reset");
+    pool.state(0).set_active_health(false, "status 503", pool.now);
+    pool.state(0).set_active_health(false, "connection refused", pool.now);
+    EXPECT_EQ(pool.state(0).unhealthy_reason(), "status 503") << "the one that was logged";
+    pool.state(0).set_active_health(true, "2 checks passed", pool.now);
+    EXPECT_EQ(pool.state(0).ejection_reason(), "");
+    EXPECT_EQ(pool.state(0).unhealthy_reason(), "");
+}
+
+// Workers eject and readmit while the control thread asks.
+TEST(EndpointState, TellsItsReasonWhileWorkersReport) {
+    auto config = pool_config({{1}, {1}});
+    config.passive_health = {.max_fails = 1, .fail_timeout = 0ms};
+    observe::Statistics statistics{2};
+    const Pool pool(config, {}, nullptr, {.statistics = statistics, .on_transition = {}, .cookie_key = {}});
+    const auto& endpoint = pool.endpoint(0);
+    constexpr int rounds = 2000;
+    std::atomic<int> working{2};
+    std::vector<std::jthread> workers;
+    for (const auto failure : {Failure::reset, Failure::timeout}) {
+        workers.emplace_back([&, failure] {
+            for (int i = 0; i < rounds; ++i) {
+                endpoint.state->report_failure(failure, start);
+                if (endpoint.state->claim_probe(start)) endpoint.state->report_success(start);
+            }
+            --working;
+        });
+    }
+    std::set<std::string> seen;
+    do {
+        seen.insert(endpoint.reason(endpoint.standing(start)));
+    } while (working != 0);
+    for (const auto& reason : seen) EXPECT_THAT(reason, AnyOf("", "1 failure: connection reset", "1 failure: timeout"));
+}
 
 TEST(InFlight, IsGivenBackExactlyOnce) {
     const TestPool pool({{1, 1, false}});

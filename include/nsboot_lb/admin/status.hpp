@@ -19,7 +19,7 @@ struct ServerStatus {
     bool draining = false;  ///< no new requests by the operator's word or weight 0
     bool backup = false;
     std::string standing{};  ///< "available", "ejected", "unhealthy" …
-    std::string reason{};    ///< why it is not up: "timeout after 1s"; empty if it is
+    std::string reason{};    ///< why it is not available: "timeout after 1s", "operator"; empty if it is
     std::uint32_t weight = 1;
     std::uint32_t in_flight = 0;  ///< exchanges and tunnels that have not ended: what a drain waits for
     std::int64_t connections_idle = 0;

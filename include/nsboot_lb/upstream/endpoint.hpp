@@ -83,6 +83,10 @@ class EndpointState {
     std::optional<TimePoint> ejected_until() const;
     /// When its slow start began; nothing if it never had one.
     std::optional<TimePoint> slow_start_begin() const;
+    /// Why the active checks say that it is down, and why live traffic ejected it, as it was logged; empty if they did
+    /// not. These take a lock: not on the way of a request.
+    std::string unhealthy_reason() const;
+    std::string ejection_reason() const;
 
   private:
     static constexpr std::int64_t in_service = INT64_MIN;  ///< of probe_from_
@@ -112,9 +116,11 @@ class EndpointState {
     std::atomic<bool> active_up_{true};
     std::atomic<bool> probing_{false};
 
-    // Failures and probes only.
-    std::mutex mutex_;
-    PassiveHealth passive_;  ///< guarded by mutex_; probe_from_ and probing_ mirror it
+    // Failures, probes and changes only.
+    mutable std::mutex mutex_;
+    PassiveHealth passive_;         ///< guarded by mutex_; probe_from_ and probing_ mirror it
+    std::string unhealthy_reason_;  ///< guarded by mutex_
+    std::string ejection_reason_;   ///< guarded by mutex_
 };
 
 struct Endpoint {
@@ -137,6 +143,9 @@ struct Endpoint {
     /// The operator's weight, else the configured one. Slow start is not in it.
     std::uint32_t weight() const { return state->weight_override().value_or(configured_weight); }
     Standing standing(TimePoint now) const;
+    /// Why it has that standing: "connection refused", "3 failures, last: timeout", "operator", "weight 0"; empty if it
+    /// is available. Takes a lock: not on the way of a request.
+    std::string reason(Standing standing) const;
 };
 
 /// A slot of an endpoint, held by one exchange (tunnels included) for as long as it lasts. The exchange's snapshot

@@ -1,0 +1,129 @@
+/// What the admin listener says of a server that is not available: its standing and the reason, the one that was
+/// logged, and nothing of it any more when the server is back.
+#include "server_status.hpp"
+
+#include <chrono>
+
+#include <gmock/gmock.h>
+
+#include "address.hpp"
+#include "shared_proxy.hpp"
+
+namespace nsboot_lb::test {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::HasSubstr;
+
+class ServerStatus : public SharedProxy<ServerStatus> {
+  public:
+    static constexpr const char* config = R"(
+workers: 2
+listeners:
+  - {address: "127.0.0.1:0", name: main}
+pools:
+  checked:
+    servers: [{address: "$origin", name: checked}]
+    health_check: {path: /health, interval: 50ms, timeout: 500ms}
+    passive_health: {max_fails: 0}
+  trusted:
+    servers: [{address: "$origin", name: trusted}, {address: "$origin", name: spare, backup: true}]
+    passive_health: {fail_timeout: 1s}
+    retries: {attempts: 0}
+  operated:
+    servers: [{address: "$origin", name: operated}, {address: "$origin", name: unwanted, weight: 0}]
+routes:
+  - {match: {path_prefix: /checked}, pool: checked}
+  - {match: {path_prefix: /trusted}, pool: trusted}
+  - {pool: operated}
+admin: {address: "127.0.0.1:0"}
+)";
+
+  protected:
+    static void await(const char* server, const char* standing, const char* reason) {
+        EXPECT_EQ(await_standing(daemon(), server, standing).reason, reason);
+    }
+};
+
+TEST_F(ServerStatus, AnAvailableServerHasNoReason) {
+    await("checked", "available", "");
+    await("trusted", "available", "");
+    await("operated", "available", "");
+}
+
+TEST_F(ServerStatus, OfAFailedCheckIsItsReasonUntilChecksPass) {
+    for (const auto& [answer, reason] : {std::pair{"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n", "status 503"},
+                                         std::pair{"", "timeout after 500ms"}}) {
+        SCOPED_TRACE(reason);
+        await("checked", "available", "");
+        const auto before = daemon().log_position();
+        origin().script([bytes = std::string{answer}](OriginConnection& connection) {
+            connection.receive();
+            if (bytes.empty()) connection.await_end();
+            connection.send(bytes);
+        });
+        await("checked", "unhealthy", reason);
+        EXPECT_THAT(daemon().await_log("server is down pool=checked", before), HasSubstr(reason));
+        origin().answer(Origin::ok_answer());
+        await("checked", "available", "");
+        daemon().await_log("server is up pool=checked", before);
+    }
+}
+
+TEST_F(ServerStatus, OfAnEjectionIsHowManyFailuresAndTheLast) {
+    const auto before = daemon().log_position();
+    origin().script([](OriginConnection& connection) {
+        connection.receive();
+        connection.reset();
+    });
+    Client client = connect();
+    for (int i = 0; i < 3; ++i)
+        EXPECT_EQ(client.exchange("POST /trusted HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n").status(), 502);
+    const auto* const reason = "3 failures, last: connection reset";
+    const auto seen = server_seen(daemon(), "trusted");
+    EXPECT_THAT(seen.standing, testing::AnyOf("ejected", "probe_due"));
+    EXPECT_EQ(seen.reason, reason);
+    EXPECT_THAT(daemon().await_log("server is ejected pool=trusted", before), HasSubstr(reason));
+
+    await("trusted", "probe_due", reason);
+    origin().answer(Origin::ok_answer());
+    EXPECT_EQ(client.exchange(get("/trusted")).status(), 200);
+    await("trusted", "available", "");
+}
+
+TEST_F(ServerStatus, OfADrainAndADownIsTheOperator) {
+    for (const auto& [state, standing] : {std::pair{"drain", "draining"}, std::pair{"down", "down"}}) {
+        change_server(daemon(), "operated", "operated", R"({"state": ")" + std::string{state} + R"("})");
+        await("operated", standing, "operator");
+    }
+    change_server(daemon(), "operated", "operated", R"({"state": "up"})");
+    await("operated", "available", "");
+}
+
+TEST_F(ServerStatus, OfAWeightOfZeroIsTheWeight) {
+    await("unwanted", "draining", "weight 0");
+    change_server(daemon(), "operated", "unwanted", R"({"weight": 2})");
+    await("unwanted", "available", "");
+    change_server(daemon(), "operated", "unwanted", R"({"weight": 0})");
+    await("unwanted", "draining", "weight 0");
+}
+
+// Without the listener behind it there is nobody to answer a check.
+TEST(ServerStatusRefused, OfARefusedConnectionIsThat) {
+    const RefusingAddress refusing;
+    const Daemon daemon{R"(
+workers: 1
+listeners: [{address: "127.0.0.1:0"}]
+pools:
+  p: {servers: [{address: "$refusing", name: s}], health_check: {interval: 50ms, timeout: 500ms}}
+routes: [{pool: p}]
+admin: {address: "127.0.0.1:0"}
+)",
+                        {{"$refusing", refusing.text()}}};
+    EXPECT_EQ(await_standing(daemon, "s", "unhealthy").reason, "connection refused");
+    const auto status = daemon.admin_get("/api/v1/status").body;
+    EXPECT_THAT(status, HasSubstr(R"("standing":"unhealthy","reason":"connection refused")"));
+}
+
+}  // namespace
+}  // namespace nsboot_lb::test
