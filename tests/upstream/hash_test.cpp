@@ -75,6 +75,30 @@ TEST(IpHash, AServerTakenOutOfTheConfigurationMovesOnlyItsClients) {
         if (before[i] != 3) EXPECT_EQ(without[i], before[i]) << "client " << i;
 }
 
+TEST(IpHash, AServerThatGetsAnotherAddressKeepsItsClients) {
+    TestPool pool({{1}, {1}, {1}});
+    const auto before = placement(pool);
+    auto config = pool_config({{1}, {1}, {1}});
+    config.servers[1].host = "10.0.9.9";
+    config.servers[2].host.clear();
+    config.servers[2].unix_path = "/run/nsboot.sock";
+    pool.rebuild(config);
+    EXPECT_EQ(placement(pool), before);
+}
+
+TEST(IpHash, EachAddressOfANameHasClientsOfItsOwnWhichStayWhenOthersComeAndGo) {
+    auto config = pool_config({{1}});
+    config.servers[0].host = "nsboot.test";
+    TestPool pool(config);
+    pool.rebuild(config, {{"nsboot.test", {client(1), client(2), client(3)}}});
+    const auto before = placement(pool);
+    for (std::size_t address = 0; address < 3; ++address) EXPECT_GT(count_of(before, address), 20);
+    pool.rebuild(config, {{"nsboot.test", {client(1), client(2)}}});
+    const auto without = placement(pool);
+    for (std::size_t i = 0; i < clients; ++i)
+        if (before[i] != 2) EXPECT_EQ(without[i], before[i]) << "client " << i;
+}
+
 TEST(IpHash, SharesFollowWeights) {
     const TestPool pool({{3}, {2}, {1}});
     const auto balancer = pool.balancer(Policy::ip_hash);

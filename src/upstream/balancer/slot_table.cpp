@@ -14,6 +14,13 @@ struct Contender {
     double weight;
 };
 
+/// A server is its name, so that its clients stay with it when it gets another address. Of those that are given by a
+/// DNS name each address is one of several.
+std::uint64_t hash_of(const Endpoint& endpoint) {
+    const bool one_of_several = endpoint.unix_path.empty() && endpoint.host != endpoint.text;
+    return mix(hash_bytes(endpoint.server)) ^ (one_of_several ? hash_bytes(endpoint.text) : 0);
+}
+
 /// With equal weights the scores order as the hashes do, so the logarithm is spared.
 std::uint16_t winner(std::span<const Contender> contenders, std::uint64_t key, bool equal_weights) {
     const auto score = [&](const Contender& contender) {
@@ -29,7 +36,7 @@ std::uint16_t winner(std::span<const Contender> contenders, std::uint64_t key, b
 SlotTable::SlotTable(std::span<const Endpoint> endpoints) {
     std::vector<Contender> contenders;
     for (const auto& endpoint : endpoints) {
-        server_hashes_.push_back(mix(hash_bytes(endpoint.server)) ^ hash_bytes(endpoint.text));
+        server_hashes_.push_back(hash_of(endpoint));
         if (!endpoint.backup)
             contenders.push_back({endpoint.index, server_hashes_.back(), static_cast<double>(base_weight(endpoint))});
     }

@@ -20,7 +20,8 @@ class SlotTable {
 
     /// The endpoint's index, or nobody if the pool has only backup servers.
     std::uint16_t owner(std::uint64_t hash) const { return owners_[hash >> (64 - slot_bits)]; }
-    /// What a server's keys are drawn by: the same for the same server name and address in any pool.
+    /// What a server's keys are drawn by: the same for the same server name (and address, if it has several) in any
+    /// pool.
     std::uint64_t server_hash(std::size_t endpoint) const { return server_hashes_[endpoint]; }
     /// The weight that an endpoint's share of the slots is made of.
     static std::uint32_t base_weight(const Endpoint& endpoint) {
