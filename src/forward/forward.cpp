@@ -123,6 +123,7 @@ net::Task<std::expected<upstream::Admitted, Answer>> pick(Worker& worker, Exchan
     if (admitted) co_return std::move(*admitted);
     if (admitted.error() == upstream::Refusal::full) {
         Waiting waiting{worker, *view.pool, exchange.tried, *exchange.route->queue, *view.counters};
+        if (watch.gone()) waiting.give_up();  // together with its request: there is no event to come
         watch.waiting = &waiting;
         auto waited = co_await waiting.wait();
         watch.waiting = nullptr;

@@ -37,6 +37,7 @@ void Waiting::timed_out(void* self) {
 }
 
 void Waiting::give_up() {
+    given_up_ = true;
     finish();
 }
 
@@ -61,6 +62,7 @@ net::Task<std::expected<upstream::Admitted, Reason>> Waiting::wait() {
     counters_.queue_length.sub();
     auto admitted = ticket_.take();
     if (admitted) co_return std::move(*admitted);
+    if (given_up_) co_return std::unexpected{Reason::none};
     counters_.queue_timeouts.add();
     co_return std::unexpected{Reason::queue_timeout};
 }

@@ -39,6 +39,7 @@ class Waiting {
     net::Deadline deadline_;
     std::coroutine_handle<> waiter_;
     bool over_ = false;
+    bool given_up_ = false;
 };
 
 }  // namespace nsboot_lb::forward
