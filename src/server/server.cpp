@@ -269,6 +269,12 @@ std::expected<void, std::vector<std::string>> Server::start(config::Config confi
 
 Reloaded Server::reload() {
     Reloaded result;
+    if (impl_->draining_) {
+        // It would listen again on what it is about to leave.
+        result.problems.emplace_back("the daemon is draining, its configuration stays as it is");
+        log::warn("configuration: {}", result.problems.back());
+        return result;
+    }
     auto loaded = config::load(impl_->config_file_);
     for (const auto& problem : loaded.problems) result.problems.push_back(problem.text());
     if (loaded.config) {

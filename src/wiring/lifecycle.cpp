@@ -43,16 +43,11 @@ void Lifecycle::wait_for_signal() {
 
 void Lifecycle::handle(int signal) {
     switch (signal) {
-        case SIGHUP: return reload();
+        case SIGHUP: admin_.reload(); return;
         case SIGUSR1: return server_.reopen_logs();
         case SIGUSR2: return upgrade();
         default: return stop();
     }
-}
-
-void Lifecycle::reload() {
-    if (server_.draining()) return log::warn("not reloading: this process is about to end");
-    admin_.reload();
 }
 
 void Lifecycle::upgrade() {

@@ -27,7 +27,6 @@ class Lifecycle {
     void serve_alone();
     void wait_for_signal();
     void handle(int signal);
-    void reload();
     void upgrade();
     void leave_to(pid_t successor);
     void stop();

@@ -116,9 +116,10 @@ std::expected<void, std::string> Admin::apply(server::InheritedSockets* inherite
 }
 
 admin::ReloadResult Admin::reload() {
-    service_.reloading();
+    const bool leaving = server_.draining();  // systemd knows, and is not to be told otherwise
+    if (!leaving) service_.reloading();
     auto reloaded = server_.reload();
-    service_.ready(server_.config());
+    if (!leaving) service_.ready(server_.config());
     admin::ReloadResult result{reloaded.successful, std::move(reloaded.problems)};
     if (!result.successful) return result;
     log::set_level(log_level(server_.config().logging.level));

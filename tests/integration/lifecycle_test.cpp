@@ -160,6 +160,19 @@ TEST(Stop, WithNothingInFlightIsQuick) {
     EXPECT_EQ(daemon.wait_exit(2s), 0);
 }
 
+TEST(Stop, AReloadMeanwhileIsRefused) {
+    Origin origin;
+    Daemon daemon{drain_config, {{"$origin", origin.address()}, {"$drain", "20s"}}};
+    RequestInFlight in_flight{origin, daemon};
+    daemon.signal(SIGTERM);
+    await_refusal(daemon);
+    daemon.signal(SIGHUP);
+    daemon.await_log("the daemon is draining");
+    EXPECT_TRUE(refuses_connections(daemon));
+    in_flight.finish();
+    EXPECT_EQ(daemon.wait_exit(patience), 0);
+}
+
 TEST(Stop, HealthzSaysThatTheDaemonIsLeaving) {
     Origin origin;
     Daemon daemon{drain_config, {{"$origin", origin.address()}, {"$drain", "20s"}}};

@@ -62,7 +62,8 @@ class Server {
     /// of endpoints that there are no more are passed over.
     std::expected<void, std::vector<std::string>> start(config::Config config, InheritedSockets& inherited,
                                                         const std::vector<ServerMemory>& memories);
-    /// Loads the configuration file anew. All or nothing: with an error the old configuration goes on.
+    /// Loads the configuration file anew. All or nothing: with an error the old configuration goes on. Refused while
+    /// draining.
     Reloaded reload();
     /// Stops accepting, finishes what is in flight up to shutdown.drain_timeout, then calls `done` (on the control
     /// thread).

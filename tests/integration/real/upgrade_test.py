@@ -321,7 +321,7 @@ class UpgradeTest(RealTest):
         daemon.upgrade()
         old = daemon.replaced[0]
         os.kill(old, signal.SIGHUP)
-        daemon.await_match("stderr", "not reloading: this process is about to end")
+        daemon.await_match("stderr", "the daemon is draining, its configuration stays as it is")
         os.kill(old, signal.SIGUSR2)
         daemon.await_match("stderr", "not upgrading: this process is about to end")
         os.kill(old, signal.SIGTERM)  # sets the drain timeout, 2 s, to a download that would take a quarter of an hour
