@@ -13,6 +13,7 @@
 #include "nsboot_lb/observe/log.hpp"
 #include "nsboot_lb/server/server.hpp"
 #include "service.hpp"
+#include "signals.hpp"
 #include "version.hpp"
 #include "wiring.hpp"
 
@@ -57,6 +58,7 @@ int run(const std::string& file, const wiring::CommandLine& command) {
     }
 
     boost::asio::io_context control{1};
+    wiring::Signals signals{control};
     server::Server server{control, file, server::worker_count(*loaded.config)};
     const auto started = server.start(std::move(*loaded.config), inheritance.sockets, inheritance.servers);
     if (!started) {
@@ -72,7 +74,7 @@ int run(const std::string& file, const wiring::CommandLine& command) {
     for (const auto& address : inheritance.sockets.close_rest())
         log::warn("an inherited socket is of no listener address={}", address);
 
-    wiring::Lifecycle lifecycle{control, server, service, admin, command};
+    wiring::Lifecycle lifecycle{control, signals, server, service, admin, command};
     lifecycle.begin(inheritance.channel);
     control.run();
     log::info("stopped");

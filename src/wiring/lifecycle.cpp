@@ -8,20 +8,17 @@ namespace nsboot_lb::wiring {
 
 namespace log = observe::log;
 
-Lifecycle::Lifecycle(boost::asio::io_context& control, server::Server& server, Service& service, Admin& admin,
-                     CommandLine command)
+Lifecycle::Lifecycle(boost::asio::io_context& control, Signals& signals, server::Server& server, Service& service,
+                     Admin& admin, CommandLine command)
     : control_(control),
+      signals_(signals),
       server_(server),
       service_(service),
       admin_(admin),
-      upgrade_(control, std::move(command), [this](pid_t successor) { leave_to(successor); }),
-      signals_(control, SIGHUP, SIGTERM, SIGINT) {
-    signals_.add(SIGUSR1);
-    signals_.add(SIGUSR2);
-}
+      upgrade_(control, std::move(command), [this](pid_t successor) { leave_to(successor); }) {}
 
 void Lifecycle::begin(std::optional<int> predecessor) {
-    wait_for_signal();
+    signals_.handle([this](int signal) { handle(signal); });
     if (!predecessor) return serve_alone();
     predecessor_.emplace(control_, *predecessor);
     predecessor_->replace([this] { serve_alone(); });
@@ -31,14 +28,6 @@ void Lifecycle::serve_alone() {
     log::info("ready");
     admin_.keep_sockets();
     service_.ready(server_.config());
-}
-
-void Lifecycle::wait_for_signal() {
-    signals_.async_wait([this](const boost::system::error_code& error, int signal) {
-        if (error) return;
-        handle(signal);
-        wait_for_signal();
-    });
 }
 
 void Lifecycle::handle(int signal) {

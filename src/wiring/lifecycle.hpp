@@ -4,11 +4,11 @@
 #include <optional>
 
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/signal_set.hpp>
 
 #include "inheritance.hpp"
 #include "nsboot_lb/server/server.hpp"
 #include "service.hpp"
+#include "signals.hpp"
 #include "upgrade.hpp"
 #include "wiring.hpp"
 
@@ -16,8 +16,8 @@ namespace nsboot_lb::wiring {
 
 class Lifecycle {
   public:
-    Lifecycle(boost::asio::io_context& control, server::Server& server, Service& service, Admin& admin,
-              CommandLine command);
+    Lifecycle(boost::asio::io_context& control, Signals& signals, server::Server& server, Service& service,
+              Admin& admin, CommandLine command);
 
     /// Everything is bound and serves: tells systemd, or first the process that this one replaces. Listens to signals
     /// from now on; stops the control loop when the process is to end.
@@ -25,19 +25,18 @@ class Lifecycle {
 
   private:
     void serve_alone();
-    void wait_for_signal();
     void handle(int signal);
     void upgrade();
     void leave_to(pid_t successor);
     void stop();
 
     boost::asio::io_context& control_;
+    Signals& signals_;
     server::Server& server_;
     Service& service_;
     Admin& admin_;
     Upgrade upgrade_;
     std::optional<Predecessor> predecessor_;
-    boost::asio::signal_set signals_;
     bool preparing_ = false;  ///< an upgrade
     bool stopping_ = false;
 };

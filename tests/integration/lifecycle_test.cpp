@@ -152,6 +152,17 @@ TEST(Stop, DoesNotWaitLongerThanTheDrainTimeout) {
     EXPECT_EQ(in_flight.client().await_end(), End::reset);
 }
 
+TEST(Stop, SignalsThatComeWhileItLeavesChangeNothing) {
+    const Origin origin;
+    for (int i = 0; i < 10; ++i) {
+        Daemon daemon{drain_config, {{"$origin", origin.address()}, {"$drain", "1ms"}}};
+        std::optional<int> status;
+        for (const int number : {SIGTERM, SIGHUP, SIGUSR1, SIGTERM}) daemon.signal(number);
+        while (!(status = daemon.wait_exit(1ms))) daemon.signal(i % 2 == 0 ? SIGTERM : SIGHUP);
+        EXPECT_EQ(status, 0);
+    }
+}
+
 TEST(Stop, WithNothingInFlightIsQuick) {
     const Origin origin;
     Daemon daemon{drain_config, {{"$origin", origin.address()}, {"$drain", "60s"}}};
