@@ -40,6 +40,20 @@ void erase_unused(Map& blocks) {
     std::erase_if(blocks, [](const auto& entry) { return entry.second.use_count() == 1; });
 }
 
+bool has_connections(const PerWorker<ListenerCounters>& listener) {
+    return listener.sum([](const ListenerCounters& counters) { return counters.connections.value(); }) != 0;
+}
+
+/// Connections outlive the listener that accepted them. Who accepts holds the block, so what is in the gauge when
+/// nobody does is all there will ever be.
+void erase_unused(Statistics::Blocks<PerWorker<ListenerCounters>>& listeners) {
+    std::erase_if(listeners, [](const auto& entry) {
+        if (entry.second.use_count() != 1) return false;
+        std::atomic_thread_fence(std::memory_order_acquire);  // with the last release
+        return !has_connections(*entry.second);
+    });
+}
+
 }  // namespace
 
 Method method_of(std::string_view token) {

@@ -41,13 +41,12 @@ std::expected<BoundAddress, std::string> Listeners::bind_one(const std::string& 
 }
 
 Listeners::Published Listeners::publish(const config::Config& config) {
-    counters_.clear();
     listening_.clear();
     Published published;
     published.setups.resize(workers_);
     std::set<std::string> wanted;
     for (const auto& listener : config.listeners) {
-        const auto& counters = counters_.emplace_back(statistics_.listener(listener.name));
+        const auto counters = statistics_.listener(listener.name);
         for (const auto& address : listener.addresses) {
             const auto key = key_of(listener, address);
             const auto& bound = bound_.at(key);
@@ -55,8 +54,8 @@ Listeners::Published Listeners::publish(const config::Config& config) {
             listening_.push_back({listener.name, bound.text()});
             for (unsigned i = 0; i < workers_; ++i) {
                 for (const int descriptor : bound.descriptors_of(i, workers_)) {
-                    published.setups[i].push_back({bound.text(), descriptor, &counters->at(i),
-                                                   listener.proxy_protocol.enabled, listener.proxy_protocol.from});
+                    published.setups[i].push_back({bound.text(), descriptor, counters, listener.proxy_protocol.enabled,
+                                                   listener.proxy_protocol.from});
                 }
             }
         }

@@ -3,7 +3,6 @@
 /// this one or systemd has bound them, closed when they are no longer wanted. Control thread; the Server owns it.
 #include <expected>
 #include <map>
-#include <memory>
 #include <string>
 #include <vector>
 
@@ -43,7 +42,6 @@ class Listeners {
     const unsigned workers_;
     observe::Statistics& statistics_;
     std::map<std::string, BoundAddress> bound_;  ///< by key: see key_of()
-    std::vector<std::shared_ptr<observe::PerWorker<observe::ListenerCounters>>> counters_;
     std::vector<Listening> listening_;
     bool keeps_files_ = false;
 };

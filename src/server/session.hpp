@@ -11,12 +11,12 @@ namespace nsboot_lb::server {
 
 class WorkerThread;
 
-/// What a session has to know of the listener that accepted it. Outlives its sessions' first step.
+/// What a session has to know of the listener that accepted it.
 struct Accepted {
     int descriptor = -1;
     base::IpAddress peer;
-    observe::ListenerCounters* counters = nullptr;
-    bool proxy_protocol = false;  ///< the peer has to say first whose connection it is
+    observe::ListenerCounters* counters = nullptr;  ///< there as long as its gauge counts this session
+    bool proxy_protocol = false;                    ///< the peer has to say first whose connection it is
 };
 
 class Session {

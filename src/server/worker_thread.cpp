@@ -64,7 +64,9 @@ void WorkerThread::start() {
 void WorkerThread::use(std::shared_ptr<const forward::Snapshot> snapshot,
                        std::shared_ptr<observe::AccessLog> access_log) {
     post([this, snapshot = std::move(snapshot), access_log = std::move(access_log)] {
-        worker_.view = forward::WorkerViewPtr{new forward::WorkerView{worker_, snapshot}};
+        // Held until the idle connections that count in what it holds are closed.
+        const auto before =
+            std::exchange(worker_.view, forward::WorkerViewPtr{new forward::WorkerView{worker_, snapshot}});
         std::vector<std::uint64_t> endpoints;
         for (const auto& pool : snapshot->pools) {
             for (const auto& endpoint : pool->endpoints()) endpoints.push_back(endpoint.id());
@@ -171,14 +173,15 @@ void WorkerThread::begin_session(const Listener& listener, int descriptor, const
         worker_.counters.rejected[observe::Reason::too_many_connections].add();
     }
     const auto& setup = listener.setup;
-    Accepted accepted{descriptor, peer, setup.counters, setup.proxy_protocol};
+    auto& counters = setup.counters->at(worker_.index);
+    Accepted accepted{descriptor, peer, &counters, setup.proxy_protocol};
     if (accepted.proxy_protocol && !setup.proxy_protocol_from.empty())
         accepted.proxy_protocol = base::any_contains(setup.proxy_protocol_from, peer);
 
     auto* session = new Session{*this, accepted};
     sessions_.push_back(*session);
-    setup.counters->connections.add();
-    setup.counters->connections_total.add();
+    counters.connections.add();
+    counters.connections_total.add();
     if (!session->opened()) return end_session(*session);
     net::spawn(session->run(), [this, session](const std::exception_ptr& failure) {
         if (failure) {

@@ -21,7 +21,7 @@ namespace nsboot_lb::server {
 struct ListenerSetup {
     std::string address;  ///< which BoundAddress: its configured text
     int descriptor = -1;
-    observe::ListenerCounters* counters = nullptr;
+    std::shared_ptr<observe::PerWorker<observe::ListenerCounters>> counters;
     bool proxy_protocol = false;
     std::vector<base::Cidr> proxy_protocol_from;  ///< empty: every peer
 };

@@ -43,7 +43,7 @@ std::unique_ptr<Connection> IdleList::take() {
 }
 
 void IdleList::give(std::unique_ptr<Connection> connection, std::size_t most, net::DeadlineList& idle) {
-    if (connections_.size() >= most) return;
+    if (retired_ || connections_.size() >= most) return;
     // A body that came through a pipe, or just filled a read, leaves it open whether more is there.
     if (connection->stream.source().may_read() && !connection->stream.quiet()) return;
     connection->list_ = this;
@@ -58,7 +58,14 @@ void IdleList::clear() {
     connections_.clear();
 }
 
+void IdleList::retire() {
+    clear();
+    counters_ = nullptr;  // gone with the snapshot of the last exchange
+    retired_ = true;
+}
+
 void IdleList::count_in(observe::ServerCounters* counters) {
+    retired_ = false;
     const auto idle = static_cast<std::int64_t>(connections_.size());
     if (counters_ != nullptr) counters_->connections_idle.sub(idle);
     counters_ = counters;
@@ -74,7 +81,7 @@ void IdleList::drop(Connection& connection) {
 
 void KeepaliveCache::retain(const std::vector<std::uint64_t>& endpoint_ids) {
     for (auto& [id, list] : lists_) {
-        if (std::ranges::find(endpoint_ids, id) == endpoint_ids.end()) list.clear();
+        if (std::ranges::find(endpoint_ids, id) == endpoint_ids.end()) list.retire();
     }
 }
 

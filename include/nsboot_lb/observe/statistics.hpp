@@ -30,12 +30,13 @@ class Counter {
     std::atomic<std::uint64_t> value_{0};
 };
 
-/// Goes up and down. The same contract; one worker's share may be negative if another took away what it added.
+/// Goes up and down. The same contract; one worker's share may be negative if another took away what it added. What the
+/// writer did before is seen by who sees the value: a gauge may say that nobody uses its block any more.
 class Gauge {
   public:
-    void add(std::int64_t n = 1) { value_.store(value() + n, std::memory_order_relaxed); }
+    void add(std::int64_t n = 1) { value_.store(value() + n, std::memory_order_release); }
     void sub(std::int64_t n = 1) { add(-n); }
-    std::int64_t value() const { return value_.load(std::memory_order_relaxed); }
+    std::int64_t value() const { return value_.load(std::memory_order_acquire); }
 
   private:
     std::atomic<std::int64_t> value_{0};
@@ -182,7 +183,8 @@ class PerWorker {
 
 /// The registry. All members are for the control thread; only the blocks handed out are for workers. A block is found
 /// again under its name, so counts survive a reload that keeps the name; one that only the registry still holds is
-/// dropped by drop_unused(), which each scrape calls.
+/// dropped by drop_unused(), which each scrape calls. A listener's is held by its open connections too: by the gauge
+/// that counts them.
 class Statistics {
   public:
     /// `workers` is at least 1 and stays for the process' life.

@@ -48,7 +48,9 @@ class IdleList {
     void give(std::unique_ptr<Connection> connection, std::size_t most, net::DeadlineList& idle);
     std::size_t size() const { return connections_.size(); }
     void clear();
-    /// Counts what comes and goes.
+    /// Keeps nothing any more: the endpoint is in no configuration, and exchanges that still have it are its last.
+    void retire();
+    /// Counts what comes and goes. Of the current configuration's endpoints.
     void count_in(observe::ServerCounters* counters);
 
   private:
@@ -56,6 +58,7 @@ class IdleList {
     void drop(Connection& connection);
     std::vector<std::unique_ptr<Connection>> connections_;
     observe::ServerCounters* counters_ = nullptr;
+    bool retired_ = false;
 };
 
 /// A worker's idle connections by endpoint. An IdleList stays where it is until no view uses it and retain() leaves it
