@@ -100,6 +100,7 @@ net::Task<std::size_t> allowance(Worker& worker, const RelayPlan& plan, std::siz
 net::Task<bool> yield(Worker& worker, const RelayPlan& plan) {
     net::Yield others{worker.reactor};
     co_await others;
+    if (plan.source->stream().source().broken_off() || plan.sink->stream().source().broken_off()) co_return false;
     co_return plan.stop == nullptr || !*plan.stop;
 }
 

@@ -75,6 +75,7 @@ net::Task<After> serve(Worker& worker, Exchange& exchange) {
             answer = std::move(forwarded.error());
     }
     if (answer) after = co_await send_answer(worker, exchange, std::move(*answer));
+    if (exchange.client->stream.source().broken_off()) exchange.reason = Reason::shutting_down;
     finish(worker, exchange);
     co_return after;
 }

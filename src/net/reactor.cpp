@@ -35,6 +35,7 @@ bool Source::add(Reactor& reactor, int descriptor, bool readable, bool writable)
     writable_ = writable;
     peer_closed_ = false;
     broken_ = false;
+    broken_off_ = false;
     return true;
 }
 
@@ -56,6 +57,7 @@ void Source::end(std::coroutine_handle<>& waiter, Ready& slot, Ready result) {
 
 void Source::break_off() {
     broken_ = true;
+    broken_off_ = true;
     end_read(Ready::cancelled);
     end_write(Ready::cancelled);
     if (observer_ != nullptr) observer_->on_event(*this);

@@ -61,6 +61,8 @@ class Source {
     bool peer_closed() const { return peer_closed_; }
     /// The connection is gone in both directions or has an error.
     bool broken() const { return broken_; }
+    /// It was we who gave it up.
+    bool broken_off() const { return broken_off_; }
 
     /// After an operation said EAGAIN, or took less than there was room for.
     void exhausted_reads() { readable_ = peer_closed_; }
@@ -77,18 +79,22 @@ class Source {
             source.*waiter = coroutine;
             source.*result = Ready::ok;
         }
-        Ready await_resume() const noexcept { return ready ? Ready::ok : source.*result; }
+        Ready await_resume() const noexcept {
+            if (!ready) return source.*result;
+            return source.broken_off_ ? Ready::cancelled : Ready::ok;
+        }
     };
     /// Until reading may be tried. Does not suspend if it already may.
-    Wait wait_readable() { return {*this, &Source::reader_, &Source::read_result_, readable_}; }
+    Wait wait_readable() { return {*this, &Source::reader_, &Source::read_result_, readable_ || broken_off_}; }
     /// Until writing may be tried. Does not suspend if it already may.
-    Wait wait_writable() { return {*this, &Source::writer_, &Source::write_result_, writable_}; }
+    Wait wait_writable() { return {*this, &Source::writer_, &Source::write_result_, writable_ || broken_off_}; }
 
     /// Ends a wait, if there is one; its coroutine resumes from the reactor, not from within this call.
     void end_read(Ready result) { end(reader_, read_result_, result); }
     void end_write(Ready result) { end(writer_, write_result_, result); }
 
-    /// Treats the connection as gone: ends both waits and tells the observer, as if the peer had reset it.
+    /// Treats the connection as gone: ends both waits, and all that begin later, and tells the observer, as if the peer
+    /// had reset it.
     void break_off();
 
     void observe(Observer* observer) { observer_ = observer; }
@@ -109,6 +115,7 @@ class Source {
     bool writable_ = false;
     bool peer_closed_ = false;
     bool broken_ = false;
+    bool broken_off_ = false;
 };
 
 class Reactor {
