@@ -661,7 +661,8 @@ const SectionOf<Shutdown>& shutdown_section() {
         make_section<Shutdown>({"shutdown", "shutdown", "shutdown", "How the daemon stops."},
                                {
                                    key("drain_timeout", &Shutdown::drain_timeout, duration(0ms),
-                                       "How long requests in flight may take to finish after SIGTERM."),
+                                       "How long requests in flight may take to finish after SIGTERM. Then WebSocket "
+                                       "clients are told to connect anew (close code 1001), and the rest is cut off."),
                                });
     return section;
 }

@@ -61,6 +61,11 @@ IoResult Stream::read_some(std::span<char> into) {
     }
 }
 
+std::string_view Stream::peek(std::span<char> into) {
+    const auto got = ::recv(source_.descriptor(), into.data(), into.size(), MSG_PEEK | MSG_DONTWAIT);
+    return {into.data(), got > 0 ? static_cast<std::size_t>(got) : 0};
+}
+
 bool Stream::quiet() {
     char byte = 0;
     if (::recv(source_.descriptor(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 || !blocked(errno)) return false;

@@ -16,6 +16,7 @@
 #include "listeners.hpp"
 #include "memories.hpp"
 #include "names.hpp"
+#include "nsboot_lb/forward/end_tunnel.hpp"
 #include "nsboot_lb/observe/log.hpp"
 #include "nsboot_lb/upstream/health_checker.hpp"
 #include "worker_thread.hpp"
@@ -28,6 +29,8 @@ namespace {
 
 /// Clients that keep a connection alive get this long to send one more request and be told to close.
 constexpr std::chrono::milliseconds idle_grace{1000};
+/// After it no tunnel is left that is able to end by itself.
+constexpr std::chrono::milliseconds last_grace = 2 * forward::tunnel_grace;
 /// Threads for what would hold up an event loop, such as checking passwords.
 constexpr unsigned background_threads = 2;
 /// Descriptors that are not for connections: logs, epoll sets, listeners, pipes, the admin listener.
@@ -127,8 +130,14 @@ class Server::Impl {
         const auto grace = std::min(idle_grace, limit);
         after(grace, [this, left = limit - grace] {
             for (auto& worker : workers_) worker->close_idle();
-            after(left, [this] { abort_all(); });
+            after(left, [this] { drain_is_over(); });
         });
+    }
+
+    /// Tells the clients of tunnels that the daemon goes away; tunnels, those that begin later too, are over within
+    /// forward::tunnel_grace. Nothing else is touched.
+    void end_tunnels() {
+        for (auto& worker : workers_) worker->end_tunnels();
     }
 
     void leave(std::function<void()> done) {
@@ -136,6 +145,7 @@ class Server::Impl {
         accept_no_more(std::move(done));
         after(config_->shutdown.drain_timeout, [this] {
             for (auto& worker : workers_) worker->close_idle();
+            end_tunnels();
             log::info("waiting for what is in flight connections={}", limits_.count());
         });
     }
@@ -236,9 +246,13 @@ class Server::Impl {
         });
     }
 
-    void abort_all() {
+    void drain_is_over() {
         log::warn("drain timeout: ending what is still in flight connections={}", limits_.count());
-        for (auto& worker : workers_) worker->abort_all();
+        end_tunnels();
+        for (auto& worker : workers_) worker->abort_exchanges();
+        after(last_grace, [this] {
+            for (auto& worker : workers_) worker->abort_all();
+        });
     }
 
     /// New connections are refused once no worker would accept them.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "nsboot_lb/forward/end_tunnel.hpp"
 #include "nsboot_lb/forward/serve.hpp"
 #include "nsboot_lb/http/h1/parse.hpp"
 #include "nsboot_lb/net/pause.hpp"
@@ -60,6 +61,10 @@ void Session::end_if_waiting() {
 
 void Session::abort() {
     client_.stream.source().break_off();
+}
+
+void Session::end_tunnel() {
+    forward::end_tunnel(client_);
 }
 
 net::Task<void> Session::run() {

@@ -31,6 +31,9 @@ class Session {
     void end_if_waiting();
     /// Ends whatever it does.
     void abort();
+    /// If it has become a tunnel: has the client told, and ends soon.
+    void end_tunnel();
+    bool is_tunnel() const { return client_.tunnel != nullptr; }
     bool waiting() const { return waiting_; }
     const base::IpAddress& peer() const { return peer_; }
     observe::ListenerCounters& counters() const { return *client_.counters; }

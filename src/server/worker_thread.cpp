@@ -224,6 +224,21 @@ void WorkerThread::close_idle() {
     });
 }
 
+void WorkerThread::end_tunnels() {
+    post([this] {
+        worker_.tunnels_end = true;
+        for (auto& session : sessions_) session.end_tunnel();
+    });
+}
+
+void WorkerThread::abort_exchanges() {
+    post([this] {
+        for (auto& session : sessions_) {
+            if (!session.is_tunnel()) session.abort();
+        }
+    });
+}
+
 void WorkerThread::abort_all() {
     post([this] {
         for (auto& session : sessions_) session.abort();

@@ -58,6 +58,11 @@ class WorkerThread {
     void drain(std::function<void()> drained);
     /// Ends sessions that wait for a request, of those that drain.
     void close_idle();
+    /// Tells the clients of tunnels that the daemon goes away, now and from now on: these are over soon after
+    /// (forward::tunnel_grace). Other sessions go on.
+    void end_tunnels();
+    /// Ends all sessions but tunnels.
+    void abort_exchanges();
     /// Ends all sessions.
     void abort_all();
 

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 
 #include "shared_proxy.hpp"
+#include "websocket.hpp"
 
 namespace nsboot_lb::test {
 namespace {
@@ -13,13 +14,6 @@ using testing::HasSubstr;
 using testing::Not;
 
 constexpr std::size_t mebibyte_bytes = 1024 * 1024;
-
-const std::string handshake =
-    "GET /ws HTTP/1.1\r\nHost: example.com\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n"
-    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: chat\r\n\r\n";
-const std::string switching =
-    "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nSec-WebSocket-Protocol: chat\r\n\r\n";
 
 class WebSocketTest : public SharedProxy<WebSocketTest> {
   public:
@@ -43,13 +37,13 @@ admin: {address: "127.0.0.1:0"}
     static void accept_and(Script script) {
         origin().script([script = std::move(script)](OriginConnection& connection) {
             connection.receive();
-            connection.send(switching);
+            connection.send(websocket_response);
             script(connection);
         });
     }
     static Client open_tunnel() {
         Client client = connect();
-        EXPECT_EQ(client.exchange(handshake).status(), 101);
+        EXPECT_EQ(client.exchange(websocket_request).status(), 101);
         return client;
     }
 };
@@ -64,7 +58,7 @@ std::string noise(std::size_t size) {
 TEST_F(WebSocketTest, TheHandshakePassesBothWays) {
     accept_and([](OriginConnection& connection) { connection.await_end(); });
     Client client = connect();
-    const Message response = client.exchange(handshake);
+    const Message response = client.exchange(websocket_request);
     EXPECT_EQ(response.start_line, "HTTP/1.1 101 Switching Protocols");
     EXPECT_EQ(response.field("Upgrade"), "websocket");
     EXPECT_EQ(response.field("Connection"), "Upgrade");
@@ -84,13 +78,13 @@ TEST_F(WebSocketTest, TheHandshakePassesBothWays) {
 TEST_F(WebSocketTest, BytesRightBehindTheHeadsAreDelivered) {
     origin().script([](OriginConnection& connection) {
         connection.receive();
-        connection.send(switching + "right behind the 101");
+        connection.send(websocket_response + "right behind the 101");
         connection.receive_until("right behind the request");
         connection.send("seen");
         connection.await_end();
     });
     Client client = connect();
-    client.send(handshake + "right behind the request");
+    client.send(websocket_request + "right behind the request");
     EXPECT_EQ(client.response_head().status(), 101);
     EXPECT_EQ(client.receive_exactly(24), "right behind the 101seen");
 }
@@ -180,7 +174,7 @@ TEST_F(WebSocketTest, ATunnelOnWhichNothingMovesIsClosed) {
     });
     const auto began = std::chrono::steady_clock::now();
     Client client = connect();
-    client.send("GET /short" + handshake.substr(7));
+    client.send("GET /short" + websocket_request.substr(7));
     EXPECT_EQ(client.response_head().status(), 101);
     EXPECT_NE(client.await_end(), End::open);
     EXPECT_NE(ended.wait(), End::open);
@@ -195,7 +189,7 @@ TEST_F(WebSocketTest, TrafficInOneDirectionKeepsATunnelOpen) {
         connection.await_end();
     });
     Client client = connect();
-    client.send("GET /short" + handshake.substr(7));
+    client.send("GET /short" + websocket_request.substr(7));
     EXPECT_EQ(client.response_head().status(), 101);
     client.dribble("abcdefghijklmnopqrstuvwxy", 1, 25ms);  // twice the idle limit
     client.send("z");
@@ -218,7 +212,7 @@ TEST_F(WebSocketTest, TheClientsTimeoutsDoNotHoldInATunnel) {
 TEST_F(WebSocketTest, ARefusedHandshakeIsAnOrdinaryResponse) {
     origin().answer("HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno");
     Client client = connect();
-    const Message response = client.exchange(handshake);
+    const Message response = client.exchange(websocket_request);
     EXPECT_EQ(response.status(), 403);
     EXPECT_EQ(response.body, "no");
     EXPECT_FALSE(response.has("Upgrade"));
@@ -259,7 +253,7 @@ TEST_F(WebSocketTest, ATunnelWhoseReaderDoesNotReadIsHeldBack) {
         connection.close();
     });
     Client client = Client::with_small_buffer(daemon().port());
-    client.send(handshake);
+    client.send(websocket_request);
     EXPECT_EQ(client.response_head().status(), 101);
     EXPECT_LT(taken.wait(), 32 * mebibyte_bytes);
     EXPECT_LT(daemon().resident_bytes(), (sanitized ? 400 : 40) * mebibyte_bytes);

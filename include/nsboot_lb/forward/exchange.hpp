@@ -24,6 +24,7 @@ namespace nsboot_lb::forward {
 
 struct WorkerView;
 struct RouteView;
+class Tunnel;
 
 /// A client connection as exchanges see it. Owned by its session, on one worker.
 struct Client {
@@ -36,6 +37,7 @@ struct Client {
     std::uint8_t address_size = 0;
     bool trusted = false;  ///< the peer is among forwarded.trust
     observe::ListenerCounters* counters = nullptr;
+    Tunnel* tunnel = nullptr;  ///< what the connection has become, if it has: see end_tunnel()
 
     std::string_view text() const { return {address_text.data(), address_size}; }
 };

@@ -135,6 +135,7 @@ struct Worker {
     net::Deadline access_log_flush;                         ///< armed while lines wait in the buffer
     boost::asio::thread_pool* background = nullptr;         ///< for what takes too long for a loop
     bool draining = false;                                  ///< client connections close after the exchange they are in
+    bool tunnels_end = false;                               ///< tunnels are told to end, those that begin now too
 
     net::TimePoint now() const { return deadlines.now(); }
     /// The wall clock at now().

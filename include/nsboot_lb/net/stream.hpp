@@ -52,6 +52,8 @@ class Stream {
     /// kernel does not take at once is still to be written.
     IoResult write_last(std::string_view bytes);
 
+    /// The first bytes of what is there, which stay there. Nothing if there is nothing, or the connection has ended.
+    std::string_view peek(std::span<char> into);
     /// Whether nothing is there to read, not even the peer's FIN. Asks the kernel (one system call).
     bool quiet();
 

@@ -2,8 +2,10 @@
 
 import asyncio
 import http
+import itertools
 import json
 import os
+import signal
 import threading
 
 import websockets
@@ -45,8 +47,8 @@ class WebSocketServer:
                     await socket.close(int(message.split()[1]), "as asked")
                 else:
                     await socket.send(message)
-        except websockets.ConnectionClosedError:
-            pass  # any code but 1000 and 1001; noted like those
+        except websockets.ConnectionClosed:
+            pass  # the code is noted below
         finally:
             self.closed_with.append((socket.close_code, socket.close_reason))
 
@@ -167,6 +169,67 @@ class LibraryServerTest(ThroughTheDaemon):
                     pass
             self.assertEqual(raised.exception.status_code, 403)
             self.assertEqual(raised.exception.headers["X-Why"], "not here")
+        self.play(scene)
+
+
+class StopTest(ThroughTheDaemon):
+    """Clients learn that the daemon stops with a code that tells them to connect anew, and lose nothing half-way."""
+
+    def setUp(self):
+        super().setUp()
+        self.server = WebSocketServer()
+        self.addCleanup(self.server.stop)
+        self.daemon = Daemon(proxy_config(self.server.address) + "shutdown: {drain_timeout: 500ms}\n")
+        self.addCleanup(self.daemon.stop)
+
+    def assert_told(self, socket):
+        self.assertEqual((socket.close_code, socket.close_reason), (1001, "going away, please reconnect"))
+
+    def test_quiet_clients_are_told(self):
+        async def scene():
+            sockets = [await self.connect() for _ in range(20)]
+            self.daemon.process.send_signal(signal.SIGTERM)
+            for socket in sockets:
+                await socket.wait_closed()
+                self.assert_told(socket)
+            while len(self.server.closed_with) < len(sockets):
+                await asyncio.sleep(0.01)
+            self.assertEqual({code for code, _ in self.server.closed_with}, {1001})
+        self.play(scene)
+
+    def test_messages_on_their_way_are_whole(self):
+        def message(number, turn):
+            size = (1, 125, 126, 3000, 65535, 65536, 200_000)[turn % 7]
+            return (b"%d.%d|" % (number, turn)) * (size // 8 + 1)
+
+        async def talk(number, compression):
+            async with self.connect(compression=compression) as socket:
+                received = 0
+
+                async def send():
+                    for turn in itertools.count():
+                        await socket.send(message(number, turn))
+                        await asyncio.sleep(0)
+                sending = asyncio.ensure_future(send())
+                try:
+                    async for answer in socket:
+                        self.assertEqual(answer, message(number, received))
+                        received += 1
+                        if received == 5:
+                            self.busy += 1
+                finally:
+                    sending.cancel()
+                    await asyncio.gather(sending, return_exceptions=True)
+                self.assert_told(socket)
+                self.assertGreater(received, 5)
+
+        async def scene():
+            self.busy = 0
+            clients = [asyncio.ensure_future(talk(number, "deflate" if number % 2 else None)) for number in range(10)]
+            while self.busy < len(clients):
+                await asyncio.sleep(0.01)
+            self.daemon.process.send_signal(signal.SIGTERM)
+            await asyncio.gather(*clients)
         self.play(scene)
 
 
