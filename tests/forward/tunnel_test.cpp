@@ -1,0 +1,121 @@
+// A tunnel and the moment in which it is told to end. What becomes of it on a real network is the integration tests'.
+#include "tunnel.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "../upstream/pools.hpp"
+#include "made_exchange.hpp"
+#include "nsboot_lb/forward/end_tunnel.hpp"
+
+namespace nsboot_lb::forward {
+namespace {
+
+using namespace testing;
+using namespace std::string_literals;
+using net::testing::Peer;
+using ::testing::EndsWith;
+
+const std::string switching = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+const std::string goodbye = "\x88\x1e\x03\xe9going away, please reconnect"s;
+const std::string answer = "\x88\x82\x00\x00\x00\x00\x03\xe9"s;
+
+/// A client and a server in the hands of the test, and the daemon between them with the 101 just read.
+class TunnelTest : public ::testing::Test {
+  protected:
+    TunnelTest() : TunnelTest(net::testing::connected_pair(), net::testing::connected_pair()) {}
+    TunnelTest(std::array<int, 2> client_ends, std::array<int, 2> server_ends)
+        : client(client_ends[1]), server(server_ends[1]) {
+        auto snapshot = std::make_shared<Snapshot>(std::vector<config::Route>{});
+        snapshot->config = std::make_shared<const config::Config>();
+        snapshot->no_route.counters = statistics.route("none");
+        snapshot->pools.push_back(pool.pool());
+        RouteEntry& entry = snapshot->routes.emplace_back();
+        entry.counters = statistics.route("all");
+        made.exchange.view = new WorkerView(made.worker, std::move(snapshot));
+        made.exchange.route = &made.exchange.view->routes[0];
+
+        EXPECT_TRUE(made.client.stream.open(client_ends[0], true, true));
+        attempt.emplace(made.worker, made.exchange, 0, upstream::InFlight{});
+        attempt->connection = std::make_unique<upstream::Connection>(made.worker.reactor);
+        EXPECT_TRUE(attempt->connection->stream.open(server_ends[0], true, true));
+        http::HeadError error;
+        EXPECT_EQ(http::h1::parse_response(switching, {}, made.worker.response_head, made.worker.mended_head, error),
+                  http::h1::Parsed::complete);
+    }
+
+    After run() {
+        std::optional<After> after;
+        made.run([](TunnelTest& test, auto& out) -> net::Task<void> {
+            out = co_await tunnel(test.made.worker, test.made.exchange, *test.attempt);
+        }(*this, after));
+        EXPECT_EQ(made.client.tunnel, nullptr);
+        made.client.stream.close();
+        return after.value();
+    }
+
+    upstream::testing::TestPool pool{upstream::testing::ServerSpec{}};
+    observe::Statistics statistics{1};
+    MadeExchange made{"GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"};
+    std::optional<Attempt> attempt;
+    Peer client;
+    Peer server;
+};
+
+TEST_F(TunnelTest, PassesOnWhatEachSideSaysBeforeItCloses) {
+    client.send("from the client");
+    client.shutdown();
+    server.send(
+        "\x81\x04"
+        "from");
+    server.shutdown();
+    EXPECT_EQ(run(), After::close);
+    EXPECT_THAT(client.received(), EndsWith("\r\n\r\n\x81\x04"
+                                            "from"));
+    EXPECT_EQ(server.received(), "from the client");
+    EXPECT_EQ(made.exchange.reason, observe::Reason::none);
+}
+
+// One that comes to be between the moment in which all were told and the daemon's last.
+TEST_F(TunnelTest, ThatBeginsWhenTunnelsAreToEndIsToldAtOnce) {
+    made.worker.tunnels_end = true;
+    client.send(answer);
+    client.shutdown();
+    server.shutdown();
+    EXPECT_EQ(run(), After::close);
+    EXPECT_THAT(client.received(), EndsWith("\r\n\r\n" + goodbye));
+    EXPECT_EQ(server.received(), answer);
+    EXPECT_EQ(made.exchange.reason, observe::Reason::shutting_down);
+}
+
+TEST_F(TunnelTest, ThatBeginsWhenTunnelsAreToEndStillFinishesItsFrame) {
+    made.worker.tunnels_end = true;
+    const auto text = switching + "\x81\x05";
+    attempt->rest = std::string_view{text}.substr(switching.size());
+    client.send(answer);
+    client.shutdown();
+    server.send("whole\x81\x04 not");
+    server.shutdown();
+    EXPECT_EQ(run(), After::close);
+    EXPECT_THAT(client.received(), EndsWith("\r\n\r\n\x81\x05"
+                                            "whole" +
+                                            goodbye));
+}
+
+TEST_F(TunnelTest, WhoseServerEndsInMidFrameHasNoPlaceForAGoodbye) {
+    made.worker.tunnels_end = true;
+    attempt->rest = "\x81\x05who";
+    client.shutdown();
+    server.shutdown();
+    EXPECT_EQ(run(), After::close);
+    EXPECT_THAT(client.received(), EndsWith("\x81\x05who"));
+}
+
+TEST(EndTunnel, OfAConnectionThatIsNoneDoesNothing) {
+    MadeExchange made{"GET / HTTP/1.0\r\n\r\n"};
+    end_tunnel(made.client);
+    EXPECT_EQ(made.client.tunnel, nullptr);
+}
+
+}  // namespace
+}  // namespace nsboot_lb::forward
