@@ -15,7 +15,8 @@ std::vector<ServerMemory> remember(const forward::Snapshot& snapshot) {
                                       .address = endpoint.text,
                                       .state = static_cast<ServerState>(state.admin_state()),
                                       .weight = state.weight_override(),
-                                      .healthy = state.active_up()};
+                                      .healthy = state.active_up(),
+                                      .reason = state.unhealthy_reason()};
             if (memory.state != ServerState::up || memory.weight || !memory.healthy) all.push_back(memory);
         }
     }
@@ -33,7 +34,7 @@ void recall(const forward::Snapshot& snapshot, const std::vector<ServerMemory>& 
             if (memory == memories.end()) continue;
             endpoint.state->set_admin_state(static_cast<upstream::AdminState>(memory->state), now);
             endpoint.state->override_weight(memory->weight, now);
-            endpoint.state->set_active_health(memory->healthy, "as before the upgrade", now);
+            endpoint.state->set_active_health(memory->healthy, memory->reason, now);
         }
     }
 }

@@ -30,11 +30,9 @@ ServerState state_of(std::string_view word) {
 }
 
 json::value value_of(const server::ServerMemory& memory) {
-    json::object object{{"pool", memory.pool},
-                        {"server", memory.server},
-                        {"address", memory.address},
-                        {"state", word_of(memory.state)},
-                        {"healthy", memory.healthy}};
+    json::object object{{"pool", memory.pool},       {"server", memory.server},
+                        {"address", memory.address}, {"state", word_of(memory.state)},
+                        {"healthy", memory.healthy}, {"reason", memory.reason}};
     if (memory.weight) object["weight"] = *memory.weight;
     return object;
 }
@@ -65,6 +63,7 @@ server::ServerMemory memory_of(const json::object& object) {
     memory.address = member<std::string>(object, "address", "");
     memory.state = state_of(member<std::string>(object, "state", "up"));
     memory.healthy = member(object, "healthy", true);
+    memory.reason = member<std::string>(object, "reason", "");
     constexpr std::int64_t none = -1;
     const auto weight = member(object, "weight", none);
     if (weight >= 0 && weight <= std::numeric_limits<std::uint16_t>::max())

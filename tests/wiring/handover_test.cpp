@@ -14,9 +14,26 @@ using testing::SizeIs;
 TEST(Handover, arrives_as_it_was_sent) {
     Handover sent;
     sent.sockets = {{"main 127.0.0.1:0", {5, 6}}, {"admin", {7}}, {"unix:/run/a \"b\"", {}}};
-    sent.servers = {{.pool = "p", .server = "s1", .address = "10.0.0.1:80", .state = ServerState::drain, .weight = 0U},
-                    {.pool = "p", .server = "s2", .address = "[::1]:80", .state = ServerState::down, .weight = {}},
-                    {.pool = "q", .server = "s3", .address = "unix:/x", .weight = 65535U, .healthy = false}};
+    sent.servers = {{.pool = "p",
+                     .server = "s1",
+                     .address = "10.0.0.1:80",
+                     .state = ServerState::drain,
+                     .weight = 0U,
+                     .healthy = true,
+                     .reason = ""},
+                    {.pool = "p",
+                     .server = "s2",
+                     .address = "[::1]:80",
+                     .state = ServerState::down,
+                     .weight = {},
+                     .healthy = true,
+                     .reason = ""},
+                    {.pool = "q",
+                     .server = "s3",
+                     .address = "unix:/x",
+                     .weight = 65535U,
+                     .healthy = false,
+                     .reason = "timeout after 1s"}};
     const auto read = handover_of(to_json(sent));
     ASSERT_TRUE(read) << read.error();
     ASSERT_THAT(read->sockets, SizeIs(3));
@@ -32,6 +49,7 @@ TEST(Handover, arrives_as_it_was_sent) {
         EXPECT_EQ(read->servers[i].state, sent.servers[i].state);
         EXPECT_EQ(read->servers[i].weight, sent.servers[i].weight);
         EXPECT_EQ(read->servers[i].healthy, sent.servers[i].healthy);
+        EXPECT_EQ(read->servers[i].reason, sent.servers[i].reason);
     }
 }
 

@@ -48,6 +48,7 @@ struct ServerMemory {
     ServerState state = ServerState::up;  ///< by the operator
     std::optional<std::uint32_t> weight;  ///< by the operator
     bool healthy = true;                  ///< by active checks
+    std::string reason;                   ///< why it is not healthy, as it was logged
 };
 
 class Server {

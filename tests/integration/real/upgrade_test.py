@@ -187,6 +187,22 @@ class UpgradeTest(RealTest):
         client.close()
         self.assertEqual(daemon.await_end(first), 0)
 
+    def test_websocket_is_told_to_go_away_at_the_drain_timeout(self):
+        daemon = self.daemon()
+
+        async def scene():
+            uri = f"ws://127.0.0.1:{daemon.port}/ws"
+            async with websockets.connect(uri, open_timeout=PATIENCE_SECONDS) as socket:
+                await socket.recv()
+                await asyncio.get_running_loop().run_in_executor(None, daemon.upgrade)
+                await socket.wait_closed()
+                self.assertEqual(socket.close_code, 1001)
+            async with websockets.connect(uri, open_timeout=PATIENCE_SECONDS) as socket:
+                await socket.recv()
+
+        asyncio.run(asyncio.wait_for(scene(), 2 * PATIENCE_SECONDS))
+        self.assertEqual(daemon.await_end(daemon.replaced[0]), 0)
+
     def test_idle_connection_is_answered_once_more_and_told_to_close(self):
         daemon = self.daemon()
         client = http.client.HTTPConnection("127.0.0.1", daemon.port, timeout=PATIENCE_SECONDS)
@@ -212,7 +228,7 @@ class UpgradeTest(RealTest):
         servers = {server["name"]: server for server in json.loads(self.ask(daemon, "/api/v1/pools"))[0]["servers"]}
         self.assertEqual(servers["s1"]["standing"], "draining")
         self.assertEqual(servers["s2"]["weight"], 7)
-        self.assertEqual(servers["s3"]["standing"], "unhealthy")
+        self.assertEqual((servers["s3"]["standing"], servers["s3"]["reason"]), ("unhealthy", "connection refused"))
 
     def test_sockets_are_shared_out_anew_among_more_and_fewer_workers(self):
         daemon = self.daemon()
