@@ -236,6 +236,7 @@ TEST(Reload, SwapsTheConfigurationWhileADownloadGoesOn) {
     EXPECT_EQ(second.requests().size(), 1U);
     EXPECT_EQ(first.requests().size(), 1U);
     download.finish();
+    await_version(download.client(), "two", "one");  // its worker may be the one that swaps last
     EXPECT_EQ(download.client().exchange(get("/the-connection-goes-on")).status(), 200);
     EXPECT_EQ(second.requests().size(), 2U);
     daemon.await_metric("nsboot_lb_config_last_reload_successful", {}, 1);
