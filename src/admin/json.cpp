@@ -121,8 +121,11 @@ json::value to_json(const Status& status, std::chrono::system_clock::time_point 
 }
 
 json::value to_json(const ReloadResult& result) {
+    const auto array = [](const std::vector<std::string>& texts) { return json::array(texts.begin(), texts.end()); };
     return json::object{{"successful", result.successful},
-                        {"problems", json::array(result.problems.begin(), result.problems.end())}};
+                        {"problems", array(result.problems)},
+                        {"changes", array(result.changes)},
+                        {"restart_needed", array(result.restart_needed)}};
 }
 
 json::value error_json(std::string_view what) {

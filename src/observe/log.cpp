@@ -122,10 +122,25 @@ std::optional<Level> level_of(std::string_view name) {
     return static_cast<Level>(found - level_names.begin());
 }
 
-std::expected<void, std::string> init(Level line_level, const std::string& target) {
-    auto opened = LogTarget::open(target);
+Target::Target(LogTarget target) : target_(std::make_unique<LogTarget>(std::move(target))) {}
+Target::Target(Target&& other) noexcept = default;
+Target& Target::operator=(Target&& other) noexcept = default;
+Target::~Target() = default;
+
+std::expected<Target, std::string> Target::open(const std::string& name) {
+    auto opened = LogTarget::open(name);
     if (!opened) return std::unexpected(opened.error());
-    logger().sink->set_target(std::move(*opened));
+    return Target(std::move(*opened));
+}
+
+void use(Target target) {
+    logger().sink->set_target(std::move(*target.target_));
+}
+
+std::expected<void, std::string> init(Level line_level, const std::string& target) {
+    auto opened = Target::open(target);
+    if (!opened) return std::unexpected(opened.error());
+    use(std::move(*opened));
     set_level(line_level);
     return {};
 }

@@ -19,6 +19,7 @@
 #include "nsboot_lb/forward/end_tunnel.hpp"
 #include "nsboot_lb/observe/log.hpp"
 #include "nsboot_lb/upstream/health_checker.hpp"
+#include "reload.hpp"
 #include "worker_thread.hpp"
 
 namespace nsboot_lb::server {
@@ -98,10 +99,13 @@ class Server::Impl {
         if (!built) return std::unexpected{std::move(built.error())};
         auto access_log = open_access_log(*config);
         if (!access_log) return std::unexpected{std::vector{std::move(access_log.error())}};
+        auto event_log = open_event_log(config_.get(), *config);
+        if (!event_log) return std::unexpected{std::vector{std::move(event_log.error())}};
         if (auto bound = listeners_.bind(*config, inherited); !bound)
             return std::unexpected{std::vector{std::move(bound.error())}};
 
         access_log_ = std::move(*access_log);
+        if (*event_log) move_event_log(std::move(**event_log), config->logging.target);
         config_ = std::move(config);
         const auto most = config_->limits.connections;
         limits_.set(most != 0 ? most : usable_connections(), config_->limits.connections_per_client);
@@ -289,6 +293,7 @@ Reloaded Server::reload() {
         log::warn("configuration: {}", result.problems.back());
         return result;
     }
+    const auto before = impl_->config_;
     auto loaded = config::load(impl_->config_file_);
     for (const auto& problem : loaded.problems) result.problems.push_back(problem.text());
     if (loaded.config) {
@@ -298,10 +303,13 @@ Reloaded Server::reload() {
     }
     impl_->statistics_.config_loaded(result.successful, std::chrono::system_clock::now());
     for (const auto& problem : result.problems) log::warn("configuration: {}", problem);
-    if (result.successful)
-        log::info("configuration reloaded file={}", impl_->config_file_);
-    else
+    if (!result.successful) {
         log::error("configuration refused, the old one goes on serving file={}", impl_->config_file_);
+        return result;
+    }
+    auto told = tell_changes(*before, *impl_->config_, impl_->config_file_, impl_->statistics_.workers());
+    result.changes = std::move(told.changes);
+    result.restart_needed = std::move(told.restart_needed);
     return result;
 }
 

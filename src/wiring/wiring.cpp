@@ -120,7 +120,8 @@ admin::ReloadResult Admin::reload() {
     if (!leaving) service_.reloading();
     auto reloaded = server_.reload();
     if (!leaving) service_.ready(server_.config());
-    admin::ReloadResult result{reloaded.successful, std::move(reloaded.problems)};
+    admin::ReloadResult result{reloaded.successful, std::move(reloaded.problems), std::move(reloaded.changes),
+                               std::move(reloaded.restart_needed)};
     if (!result.successful) return result;
     log::set_level(log_level(server_.config().logging.level));
     // Not from within a request that the admin listener is serving: it may be about to be replaced.

@@ -227,8 +227,20 @@ TEST_F(ApiTest, reload_answers_with_the_problems) {
     EXPECT_EQ(response.status, 422);
     EXPECT_EQ(json(response).at("successful"), false);
     EXPECT_EQ(json(response).at("problems").at(0), "a.yaml:3:5: error: unknown key; did you mean \"pools\"?");
-    reload_result_ = {.successful = true, .problems = {}};
-    EXPECT_EQ(ask("POST", "/api/v1/reload").status, 200);
+    EXPECT_EQ(json(response).at("changes").as_array().size(), 0U);
+}
+
+TEST_F(ApiTest, reload_answers_with_what_changed) {
+    reload_result_ = {.successful = true,
+                      .problems = {},
+                      .changes = {"changed key=workers from=1 to=2", "added key=routes.login"},
+                      .restart_needed = {"workers"}};
+    const auto response = ask("POST", "/api/v1/reload");
+    EXPECT_EQ(response.status, 200);
+    EXPECT_EQ(json(response).at("changes"),
+              (boost::json::array{"changed key=workers from=1 to=2", "added key=routes.login"}));
+    EXPECT_EQ(json(response).at("restart_needed"), boost::json::array{"workers"});
+    EXPECT_EQ(json(response).at("problems").as_array().size(), 0U);
 }
 
 TEST_F(ApiTest, the_log_level_is_set) {

@@ -44,8 +44,8 @@ class Daemon {
 
     /// GET on the admin listener.
     Message admin_get(std::string_view target) const;
-    /// POST of a JSON body on the admin listener.
-    Message admin_post(std::string_view target, std::string_view json) const;
+    /// POST on the admin listener, of a JSON body or of nothing.
+    Message admin_post(std::string_view target, std::string_view json = "") const;
     /// The sum of a metric's samples that carry these labels.
     double metric(std::string_view name, const Labels& labels = {}) const;
     /// Scrapes until the metric has that value; throws Failure with the last value if it does not come to it.

@@ -26,6 +26,8 @@ enum class ChangeResult : std::uint8_t { changed, no_such_pool, no_such_server }
 struct ReloadResult {
     bool successful = false;
     std::vector<std::string> problems{};  ///< errors and warnings, each as "FILE:LINE:COLUMN: error: what; hint"
+    std::vector<std::string> changes{};   ///< as the log tells them: "changed key=pools.p.queue_size from=1024 to=7"
+    std::vector<std::string> restart_needed{};  ///< keys whose new value the running process cannot take over
 };
 
 struct AdminContext {

@@ -10,12 +10,17 @@
 #include <chrono>
 #include <cstdint>
 #include <expected>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <type_traits>
 
 #include <fmt/core.h>
+
+namespace nsboot_lb::observe {
+class LogTarget;
+}
 
 namespace nsboot_lb::observe::log {
 
@@ -25,8 +30,25 @@ std::string_view to_string(Level level);
 /// Nothing for another word.
 std::optional<Level> level_of(std::string_view name);
 
-/// `target` is "stderr", "stdout" or a file (made if absent). A target that cannot be opened is the error; lines then
-/// go where they went before.
+/// A place for lines that is open already, but not in use: so that what could fail has been done before anything else
+/// changes.
+class Target {
+  public:
+    /// `name` is "stderr", "stdout" or a file (made if absent); the error says why it cannot be opened.
+    static std::expected<Target, std::string> open(const std::string& name);
+    Target(Target&& other) noexcept;
+    Target& operator=(Target&& other) noexcept;
+    ~Target();
+
+  private:
+    friend void use(Target target);
+    explicit Target(LogTarget target);
+    std::unique_ptr<LogTarget> target_;
+};
+/// Lines go there from now on.
+void use(Target target);
+
+/// Opens and uses `target`. If it cannot be opened, lines go where they went before.
 std::expected<void, std::string> init(Level level, const std::string& target);
 void set_level(Level level);
 Level level();

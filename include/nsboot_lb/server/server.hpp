@@ -20,10 +20,12 @@
 
 namespace nsboot_lb::server {
 
-/// What a reload came to. Problems are as --check writes them.
+/// What a reload came to. Problems are as --check writes them, changes as the log tells them.
 struct Reloaded {
     bool successful = false;
     std::vector<std::string> problems;
+    std::vector<std::string> changes;
+    std::vector<std::string> restart_needed;  ///< keys that differ from what runs, and will until a restart
 };
 
 /// A listener's address as it is really bound.
