@@ -7,6 +7,7 @@
 #include <CLI/CLI.hpp>
 #include <boost/asio/io_context.hpp>
 
+#include "explain.hpp"
 #include "inheritance.hpp"
 #include "lifecycle.hpp"
 #include "nsboot_lb/config/load.hpp"
@@ -43,6 +44,19 @@ int print_config(const std::string& file) {
     if (!loaded.ok()) return exit_error;
     std::cout << config::print(*loaded.config);
     return 0;
+}
+
+CLI::App* add_explain(CLI::App& app, wiring::ExplainArguments& asked) {
+    auto* const explain = app.add_subcommand("explain", "Say what the configuration would do with a request, and why");
+    explain->fallthrough();  // for --config
+    explain->footer("The configuration is that of --config, as for the daemon. Nothing is sent.");
+    explain->add_option("METHOD", asked.method, "Its method, such as GET")->required();
+    explain->add_option("URL", asked.url, "An http:// or https:// URL, or a path alone")->required();
+    explain->add_option("--from", asked.from, "The client's address")->type_name("IP");
+    explain->add_option("-H,--header", asked.headers, "A header field, such as 'X-Role: admin'; as many as needed")
+        ->type_name("FIELD")
+        ->allow_extra_args(false);
+    return explain;
 }
 
 /// Runs until told to stop.
@@ -94,9 +108,13 @@ int main(int count, char** arguments) {
     bool only_print = false;
     bool only_version = false;
     app.add_option("-c,--config", file, "Configuration file")->capture_default_str();
-    app.add_flag("-t,--check", only_check, "Check the configuration and exit: 0 fine, 1 errors");
-    app.add_flag("--print-config", only_print, "Print the effective configuration with every default and exit");
+    auto* const checks = app.add_flag("-t,--check", only_check, "Check the configuration and exit: 0 fine, 1 errors");
+    auto* const prints =
+        app.add_flag("--print-config", only_print, "Print the effective configuration with every default and exit");
     app.add_flag("--version", only_version, "Print the versions of the daemon and of its libraries and exit");
+    wiring::ExplainArguments asked;
+    auto* const explain = add_explain(app, asked);
+    explain->excludes(checks)->excludes(prints);
     try {
         app.parse(count, arguments);
     } catch (const CLI::ParseError& error) {
@@ -107,6 +125,7 @@ int main(int count, char** arguments) {
             std::cout << wiring::version_text();
             return 0;
         }
+        if (explain->parsed()) return wiring::explain(file, asked, std::cout, std::cerr);
         if (only_check) return check(file);
         if (only_print) return print_config(file);
         return run(file, command);

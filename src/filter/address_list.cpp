@@ -14,6 +14,13 @@ class AddressList final : public forward::Filter {
     AddressList(std::vector<base::Cidr> allow, std::vector<base::Cidr> deny)
         : allow_(std::move(allow)), deny_(std::move(deny)) {}
 
+    std::string describe() const override {
+        std::string text;
+        if (!allow_.empty()) text += "allow " + list(allow_);
+        if (!deny_.empty()) text += (text.empty() ? "" : ", ") + ("deny " + list(deny_));
+        return text;
+    }
+
     forward::RequestVerdict on_request(forward::Exchange& exchange) const override {
         const auto& client = exchange.client_address;
         const bool allowed = allow_.empty() || base::any_contains(allow_, client);
@@ -22,6 +29,12 @@ class AddressList final : public forward::Filter {
     }
 
   private:
+    static std::string list(const std::vector<base::Cidr>& ranges) {
+        std::string text;
+        for (const auto& range : ranges) text += (text.empty() ? "" : " ") + range.text();
+        return text;
+    }
+
     const std::vector<base::Cidr> allow_;  ///< empty: everybody
     const std::vector<base::Cidr> deny_;   ///< wins over allow
 };

@@ -65,8 +65,11 @@ class Check {
 class BasicAuth final : public forward::Filter {
   public:
     BasicAuth(std::string_view realm, base::Htpasswd passwords)
-        : challenge_("Basic realm=\"" + std::string(realm) + "\", charset=\"UTF-8\""),
+        : realm_(realm),
+          challenge_("Basic realm=\"" + std::string(realm) + "\", charset=\"UTF-8\""),
           users_(std::make_shared<Users>(std::move(passwords))) {}
+
+    std::string describe() const override { return "basic_auth realm \"" + realm_ + "\""; }
 
     forward::RequestVerdict on_request(Exchange& exchange) const override {
         const auto credentials = credentials_of(exchange);
@@ -104,6 +107,7 @@ class BasicAuth final : public forward::Filter {
         }
     }
 
+    const std::string realm_;  ///< as it may stand in quotes
     const std::string challenge_;
     const std::shared_ptr<Users> users_;
 };

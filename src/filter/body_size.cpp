@@ -1,4 +1,5 @@
 #include "make.hpp"
+#include "nsboot_lb/base/units.hpp"
 #include "nsboot_lb/forward/exchange.hpp"
 
 namespace nsboot_lb::filter {
@@ -8,6 +9,8 @@ namespace {
 class BodySize final : public forward::Filter {
   public:
     explicit BodySize(std::uint64_t most_bytes) : most_bytes_(most_bytes) {}
+
+    std::string describe() const override { return "max_body " + base::print_size(most_bytes_); }
 
     forward::RequestVerdict on_request(forward::Exchange& exchange) const override {
         const auto& request = exchange.request;

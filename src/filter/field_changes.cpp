@@ -68,6 +68,20 @@ void FieldChanges::append_to(Additions& additions, const forward::Exchange& exch
     }
 }
 
+std::string describe(const config::HeaderChanges& changes) {
+    std::string text;
+    const auto add = [&text](std::string_view what, const auto& fields, auto name_of) {
+        if (fields.empty()) return;
+        text.append(text.empty() ? "" : ", ").append(what);
+        for (const auto& field : fields) text.append(" ").append(name_of(field));
+    };
+    const auto first = [](const auto& field) { return field.first; };
+    add("remove", changes.remove, [](const auto& name) { return name; });
+    add("set", changes.set, first);
+    add("add", changes.add, first);
+    return text;
+}
+
 std::string expanded(const http::Template& text, const forward::Exchange& exchange) {
     std::string out;
     text.expand(exchange.template_values(), out);

@@ -47,6 +47,9 @@ class FieldChanges {
     std::bitset<http::field_id_count> settled_;
 };
 
+/// The names of the fields: "remove A B, set C, add D".
+std::string describe(const config::HeaderChanges& changes);
+
 /// A template with the values of this exchange.
 std::string expanded(const http::Template& text, const forward::Exchange& exchange);
 

@@ -18,6 +18,12 @@ class RejectContentType final : public forward::Filter {
   public:
     explicit RejectContentType(std::span<const std::string> types) : types_(types.begin(), types.end()) {}
 
+    std::string describe() const override {
+        std::string text = "reject_content_type";
+        for (const auto& type : types_) text += " " + type;
+        return text + ": such a response becomes a 502";
+    }
+
     std::optional<forward::Answer> on_response(forward::Exchange& /*exchange*/,
                                                http::ResponseHead& head) const override {
         const auto rejects = [this](const http::Field& field) {

@@ -29,8 +29,10 @@ void replace_host(forward::Exchange& exchange, const http::Template& value) {
 
 class RequestHeaders final : public forward::Filter {
   public:
-    RequestHeaders(FieldChanges changes, std::optional<http::Template> host)
-        : changes_(std::move(changes)), host_(std::move(host)) {}
+    RequestHeaders(FieldChanges changes, std::optional<http::Template> host, std::string description)
+        : changes_(std::move(changes)), host_(std::move(host)), description_(std::move(description)) {}
+
+    std::string describe() const override { return "request_headers " + description_; }
 
     forward::RequestVerdict on_request(forward::Exchange& exchange) const override {
         changes_.drop(exchange.request.fields);
@@ -43,6 +45,7 @@ class RequestHeaders final : public forward::Filter {
   private:
     const FieldChanges changes_;
     const std::optional<http::Template> host_;
+    const std::string description_;
 };
 
 /// The value for Host, taken out of the changes; nothing if they have none.
@@ -70,7 +73,7 @@ MadeFilter make_request_headers(const config::HeaderChanges& changes) {
     }
     auto compiled = FieldChanges::compile(others);
     if (!compiled) return std::unexpected("request_headers: " + compiled.error());
-    return std::make_unique<RequestHeaders>(std::move(*compiled), std::move(host));
+    return std::make_unique<RequestHeaders>(std::move(*compiled), std::move(host), describe(changes));
 }
 
 }  // namespace nsboot_lb::filter

@@ -9,7 +9,10 @@ namespace {
 
 class ResponseHeaders final : public forward::Filter {
   public:
-    explicit ResponseHeaders(FieldChanges changes) : changes_(std::move(changes)) {}
+    ResponseHeaders(FieldChanges changes, std::string description)
+        : changes_(std::move(changes)), description_(std::move(description)) {}
+
+    std::string describe() const override { return "response_headers " + description_; }
 
     std::optional<forward::Answer> on_response(forward::Exchange& exchange, http::ResponseHead& head) const override {
         changes_.drop(head.fields);
@@ -20,11 +23,15 @@ class ResponseHeaders final : public forward::Filter {
 
   private:
     const FieldChanges changes_;
+    const std::string description_;
 };
 
 class AnswerHeaders final : public forward::Filter {
   public:
-    explicit AnswerHeaders(FieldChanges changes) : changes_(std::move(changes)) {}
+    AnswerHeaders(FieldChanges changes, std::string description)
+        : changes_(std::move(changes)), description_(std::move(description)) {}
+
+    std::string describe() const override { return "response_headers " + description_; }
 
     forward::RequestVerdict on_request(forward::Exchange& exchange) const override {
         changes_.append_to(exchange.response_additions, exchange);
@@ -34,13 +41,14 @@ class AnswerHeaders final : public forward::Filter {
 
   private:
     const FieldChanges changes_;
+    const std::string description_;
 };
 
 template <class Kind>
 MadeFilter make(const config::HeaderChanges& changes) {
     auto compiled = FieldChanges::compile(changes);
     if (!compiled) return std::unexpected("response_headers: " + compiled.error());
-    return std::make_unique<Kind>(std::move(*compiled));
+    return std::make_unique<Kind>(std::move(*compiled), describe(changes));
 }
 
 }  // namespace

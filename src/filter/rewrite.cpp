@@ -61,9 +61,18 @@ std::string encoded(std::string_view path) {
 class Rewrite final : public forward::Filter {
   public:
     explicit Rewrite(const config::Rewrite& rewrite)
-        : strip_(without_last_slash(rewrite.strip_prefix)), add_(without_last_slash(rewrite.add_prefix)) {
+        : configured_(rewrite),
+          strip_(without_last_slash(rewrite.strip_prefix)),
+          add_(without_last_slash(rewrite.add_prefix)) {
         std::string scratch;
         normal_strip_ = without_last_slash(route::normal_path(rewrite.strip_prefix, scratch));
+    }
+
+    std::string describe() const override {
+        std::string text = "rewrite";
+        if (!configured_.strip_prefix.empty()) text += " strip_prefix " + configured_.strip_prefix;
+        if (!configured_.add_prefix.empty()) text += " add_prefix " + configured_.add_prefix;
+        return text;
     }
 
     forward::RequestVerdict on_request(forward::Exchange& exchange) const override {
@@ -90,6 +99,7 @@ class Rewrite final : public forward::Filter {
         return add_ + encoded(rest);
     }
 
+    const config::Rewrite configured_;
     const std::string strip_;  ///< neither ends with "/"; empty: nothing
     const std::string add_;
     std::string normal_strip_;  ///< decoded, as normal_path() gives paths

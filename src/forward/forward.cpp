@@ -8,6 +8,7 @@
 #include "nsboot_lb/upstream/admission.hpp"
 #include "nsboot_lb/upstream/cookie.hpp"
 #include "request_head.hpp"
+#include "steps.hpp"
 #include "waiting.hpp"
 
 namespace nsboot_lb::forward {
@@ -76,20 +77,23 @@ void count_response(Worker& worker, const Exchange& exchange, Attempt& attempt, 
         attempt.endpoint.state->report_success(worker.now());
 }
 
-/// Lets the route's filters and the balancer's cookie have their say about the response. An answer takes its place.
-std::optional<Answer> filter_response(Worker& worker, Exchange& exchange, const Attempt& attempt,
-                                      const upstream::PickContext& context) {
+}  // namespace
+
+std::optional<Answer> filter_response(Worker& worker, Exchange& exchange, std::size_t endpoint,
+                                      const upstream::PickContext& context, Notes* notes) {
     for (const auto& filter : exchange.route->entry->response_filters) {
-        if (auto answer = filter->on_response(exchange, worker.response_head)) return answer;
+        if (notes != nullptr) notes->before(exchange);
+        auto answer = filter->on_response(exchange, worker.response_head);
+        if (notes != nullptr) notes->after(*filter, exchange, answer.has_value());
+        if (answer) return answer;
     }
     if (exchange.route->entry->policy == config::Policy::cookie_sticky) {
-        auto cookie = exchange.route->balancer->set_cookie(context, attempt.endpoint.index);
+        auto cookie = exchange.route->balancer->set_cookie(context, endpoint);
         if (!cookie.empty()) exchange.response_additions.emplace_back("Set-Cookie", std::move(cookie));
     }
     return std::nullopt;
 }
 
-/// The value of the pool's cookie in the request's Cookie fields.
 std::string_view find_cookie(const Exchange& exchange) {
     if (exchange.route->entry->policy != config::Policy::cookie_sticky) return {};
     const auto& name = exchange.route->pool->pool->config().cookie.name;
@@ -103,6 +107,8 @@ std::string_view find_cookie(const Exchange& exchange) {
 upstream::PickContext context_of(const Worker& worker, const Exchange& exchange, std::string_view cookie) {
     return {exchange.client_address, exchange.request.origin_target, cookie, exchange.tried, worker.now()};
 }
+
+namespace {
 
 Answer answer_for(const Started& last) {
     auto answer = error_answer(last.status, last.reason);
@@ -210,7 +216,7 @@ net::Task<Forwarded> forward(Worker& worker, Exchange& exchange) {
 
         std::optional<Answer> answer;
         if (next.what == Next::What::deliver) {
-            answer = filter_response(worker, exchange, attempt, context_of(worker, exchange, cookie));
+            answer = filter_response(worker, exchange, attempt.endpoint.index, context_of(worker, exchange, cookie));
             if (!answer) {
                 const auto after = co_await deliver(worker, exchange, attempt);
                 watch.attempt = nullptr;

@@ -1,4 +1,4 @@
-#include "build_snapshot.hpp"
+#include "nsboot_lb/server/build_snapshot.hpp"
 
 #include <algorithm>
 #include <fstream>

@@ -1,4 +1,4 @@
-#include "names.hpp"
+#include "nsboot_lb/server/names.hpp"
 
 #include <future>
 #include <thread>

@@ -11,13 +11,13 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/thread_pool.hpp>
 
-#include "build_snapshot.hpp"
 #include "connection_limits.hpp"
 #include "listeners.hpp"
 #include "memories.hpp"
-#include "names.hpp"
 #include "nsboot_lb/forward/end_tunnel.hpp"
 #include "nsboot_lb/observe/log.hpp"
+#include "nsboot_lb/server/build_snapshot.hpp"
+#include "nsboot_lb/server/names.hpp"
 #include "nsboot_lb/upstream/health_checker.hpp"
 #include "reload.hpp"
 #include "worker_thread.hpp"

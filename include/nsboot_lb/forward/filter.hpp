@@ -39,6 +39,8 @@ using RequestVerdict = std::variant<std::monostate, Answer, Later>;
 class Filter {
   public:
     virtual ~Filter() = default;
+    /// What it is for, in the words of the configuration: "allow 10.0.0.0/8". For `nsboot-lb explain`.
+    virtual std::string describe() const = 0;
     /// Before a server is picked. An answer ends the exchange; Later asks for on_request_later().
     virtual RequestVerdict on_request(Exchange& /*exchange*/) const { return {}; }
     /// For what would hold up the event loop (checking a password takes milliseconds): does it elsewhere and waits.
