@@ -180,6 +180,23 @@ TEST_P(EveryPolicy, SlowStartRampsUpLinearly) {
     }
 }
 
+// The control thread's clock is read a moment after that of a worker that is in the midst of something.
+TEST_P(EveryPolicy, WithoutSlowStartAServerThatComesBackHasItsShareAtOnceWhoeversClockIsAhead) {
+    const TestPool pool({{1}, {1}});
+    const auto balancer = this->balancer(pool);
+    pool.state(1).set_active_health(false, "status 503", pool.now);
+    pool.state(1).set_active_health(true, "2 checks passed", pool.now + 1ms);
+    double of_b = 0;
+    for (std::uint32_t i = 0; i < 4000; ++i) {
+        auto context = pool.context();
+        const auto path = "/images/" + std::to_string(i);
+        context.client = client(i);
+        context.path = path;
+        of_b += balancer->pick(context) == 1;
+    }
+    EXPECT_NEAR(of_b / 4000, 0.5, 0.04);
+}
+
 TEST_P(EveryPolicy, ThereIsNoSlowStartAtTheDaemonsOwnStart) {
     auto config = pool_config({{1}, {1}});
     config.slow_start = 100s;

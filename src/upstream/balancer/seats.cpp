@@ -33,7 +33,7 @@ std::uint32_t Seats::effective_weight(const Endpoint& endpoint, TimePoint now) {
     const auto full = std::max(endpoint.weight() * weight_unit, 1U);
     const std::chrono::nanoseconds length = pool_->config().slow_start;
     const auto begin = endpoint.state->slow_start_begin();
-    if (!begin || now >= *begin + length) return full;
+    if (!begin || length.count() == 0 || now >= *begin + length) return full;
     // The ramp goes up in a hundred steps, each of which is one rebuild per worker.
     valid_until_ =
         std::min(valid_until_, now + std::max<std::chrono::nanoseconds>(length / 100, std::chrono::milliseconds{1}));
