@@ -1,9 +1,11 @@
 // nsboot-standin: behaves as an NSBoot server does, for the demo and for tests. Says on standard output where it
 // listens.
 #include <charconv>
+#include <chrono>
 #include <csignal>
 #include <cstdint>
 #include <exception>
+#include <functional>
 #include <iostream>
 #include <optional>
 #include <string>
@@ -37,15 +39,26 @@ std::optional<tcp::endpoint> parse_address(std::string_view text) {
     return tcp::endpoint(address, port);
 }
 
-void run(const tcp::endpoint& address, const std::string& hostname) {
+using nsboot_lb::standin::Conduct;
+
+void run(const tcp::endpoint& address, const std::string& hostname, const Conduct::Options& conduct) {
     asio::io_context context(1);
-    nsboot_lb::standin::Server server(context, address, hostname);
+    nsboot_lb::standin::Server server(context, address, hostname, conduct);
     asio::signal_set signals(context, SIGTERM, SIGINT);
     signals.async_wait([&](const boost::system::error_code& error, int) {
         if (error) return;
         server.stop();
         signals.async_wait([&](const boost::system::error_code&, int) { context.stop(); });  // the second one: at once
     });
+    asio::signal_set faults(context, SIGUSR1);
+    std::function<void()> await_toggle = [&] {
+        faults.async_wait([&](const boost::system::error_code& error, int) {
+            if (error) return;
+            server.conduct().toggle_faults();
+            await_toggle();
+        });
+    };
+    await_toggle();
     server.start();
     std::cout << hostname << " listening on " << server.local_endpoint() << std::endl;
     while (server.working() && context.run_one() != 0) {
@@ -62,6 +75,13 @@ int main(int argc, char** argv) {
     app.add_option("--address", address, "HOST:PORT to listen on; port 0 lets the system choose")
         ->capture_default_str();
     app.add_option("--hostname", hostname, "name that it gives as its own")->capture_default_str();
+    Conduct::Options conduct;
+    std::uint32_t delay_ms = 0;
+    app.add_flag("--log", conduct.log, "say on standard output what arrives, and how many requests are there at once");
+    app.add_option("--delay", delay_ms, "milliseconds to wait before each answer but those of /health");
+    app.add_option("--faults", conduct.faults, "share of exchanges to break; SIGUSR1 turns it on and off")
+        ->check(CLI::Range(0.0, 1.0));
+    app.add_option("--seed", conduct.seed, "of what is random")->capture_default_str();
     CLI11_PARSE(app, argc, argv);
 
     const auto endpoint = parse_address(address);
@@ -70,7 +90,8 @@ int main(int argc, char** argv) {
         return 1;
     }
     try {
-        run(*endpoint, hostname);
+        conduct.delay = std::chrono::milliseconds{delay_ms};
+        run(*endpoint, hostname, conduct);
     } catch (const std::exception& error) {
         std::cerr << "nsboot-standin: " << address << ": " << error.what() << '\n';
         return 1;

@@ -22,8 +22,9 @@ constexpr std::chrono::milliseconds accept_pause{100};  // when descriptors are 
 
 }  // namespace
 
-Server::Server(asio::io_context& context, const tcp::endpoint& address, std::string hostname)
-    : context_(context), acceptor_(context, address), site_(std::move(hostname)) {}
+Server::Server(asio::io_context& context, const tcp::endpoint& address, std::string hostname,
+               const Conduct::Options& conduct)
+    : context_(context), acceptor_(context, address), site_(std::move(hostname)), conduct_(conduct) {}
 
 void Server::start() {
     asio::co_spawn(context_, accept(), asio::detached);
@@ -49,7 +50,7 @@ asio::awaitable<void> Server::accept() {
 }
 
 void Server::begin_session(tcp::socket socket) {
-    sessions_.emplace_front(std::move(socket), site_);
+    sessions_.emplace_front(std::move(socket), site_, conduct_);
     const auto session = sessions_.begin();
     asio::co_spawn(context_, session->run(), [this, session](const std::exception_ptr& failure) {
         sessions_.erase(session);

@@ -8,6 +8,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 
+#include "conduct.hpp"
 #include "session.hpp"
 #include "site.hpp"
 
@@ -16,7 +17,8 @@ namespace nsboot_lb::standin {
 class Server {
   public:
     /// Binds and listens; throws boost::system::system_error if the address cannot be had.
-    Server(boost::asio::io_context& context, const boost::asio::ip::tcp::endpoint& address, std::string hostname);
+    Server(boost::asio::io_context& context, const boost::asio::ip::tcp::endpoint& address, std::string hostname,
+           const Conduct::Options& conduct = {});
 
     boost::asio::ip::tcp::endpoint local_endpoint() const { return acceptor_.local_endpoint(); }
     /// Begins to accept.
@@ -25,6 +27,7 @@ class Server {
     void stop();
     /// False when stop() was called and the last connection is over.
     bool working() const { return acceptor_.is_open() || !sessions_.empty(); }
+    Conduct& conduct() { return conduct_; }
 
   private:
     boost::asio::awaitable<void> accept();
@@ -33,6 +36,7 @@ class Server {
     boost::asio::io_context& context_;
     boost::asio::ip::tcp::acceptor acceptor_;
     Site site_;
+    Conduct conduct_;
     std::list<Session> sessions_;
 };
 

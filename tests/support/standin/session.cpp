@@ -5,6 +5,7 @@
 #include <chrono>
 #include <ctime>
 #include <span>
+#include <sstream>
 #include <utility>
 #include <vector>
 
@@ -41,10 +42,33 @@ std::string_view view(beast::string_view text) {
     return {text.data(), text.size()};
 }
 
+/// One request between its arrival and the end of its answer.
+class Visit {
+  public:
+    Visit(Conduct& conduct, const RequestHead& head) : conduct_(conduct) {
+        conduct_.begin(view(head.method_string()), view(head.target()));
+    }
+    Visit(const Visit&) = delete;
+    Visit& operator=(const Visit&) = delete;
+    ~Visit() { conduct_.end(); }
+
+  private:
+    Conduct& conduct_;
+};
+
+std::string head_text(const http::response<http::string_body>& message) {
+    std::ostringstream text;
+    text << message.base();
+    return text.str();
+}
+
 }  // namespace
 
-Session::Session(asio::ip::tcp::socket socket, const Site& site)
-    : site_(site), stream_(std::move(socket)), closed_(stream_.get_executor(), asio::steady_timer::time_point::max()) {}
+Session::Session(asio::ip::tcp::socket socket, const Site& site, Conduct& conduct)
+    : site_(site),
+      conduct_(conduct),
+      stream_(std::move(socket)),
+      closed_(stream_.get_executor(), asio::steady_timer::time_point::max()) {}
 
 void Session::stop() {
     if (std::exchange(stopping_, true)) return;
@@ -67,6 +91,8 @@ asio::awaitable<void> Session::run() {
         parser.body_limit(boost::none);
         stream_.expires_after(idle_timeout);
         waiting_for_request_ = input_.size() == 0;
+        fault_ = conduct_.draw_fault();
+        if (fault_ == Fault::unread && co_await break_unread()) co_return;
         const auto [error, bytes] = co_await http::async_read_header(stream_, input_, parser, as_result);
         waiting_for_request_ = false;
         if (error.category() == http::make_error_code(http::error::bad_method).category() &&
@@ -111,7 +137,7 @@ asio::awaitable<Session::Next> Session::serve(Parser& parser) {
         co_await send(parser, site_.problem(http::status::payload_too_large, "the body is too long for this page"));
         co_return Next::close;
     }
-    co_return co_await send(parser, site_.answer(head, body));
+    co_return co_await answer(parser, site_.answer(head, body));
 }
 
 asio::awaitable<Session::Next> Session::serve_upload(Parser& parser) {
@@ -125,7 +151,7 @@ asio::awaitable<Session::Next> Session::serve_upload(Parser& parser) {
     const auto error = co_await read_body(parser, take);
     if (error) co_return Next::close;
     upload.sha256 = digest.finish();
-    co_return co_await send(parser, site_.answer_upload(upload));
+    co_return co_await answer(parser, site_.answer_upload(upload));
 }
 
 // Hands the body to `sink` piece by piece, whatever its framing, until its end or until sink() returns false.
@@ -146,12 +172,24 @@ asio::awaitable<beast::error_code> Session::read_body(Parser& parser, Sink sink)
     co_return beast::error_code{};
 }
 
+asio::awaitable<Session::Next> Session::answer(const Parser& parser, Reply reply) {
+    const Visit visit(conduct_, parser.get());
+    const auto delay = conduct_.delay(view(parser.get().target()));
+    if (delay.count() != 0) co_await pause(delay);
+    if (fault_ == Fault::unanswered) {
+        reset();
+        co_return Next::close;
+    }
+    const auto next = co_await send(parser, std::move(reply));
+    co_return next;
+}
+
 asio::awaitable<Session::Next> Session::send(const Parser& parser, Reply reply) {
-    const auto& head = parser.get();
+    const auto& request = parser.get();
     auto& message = reply.message;
-    const bool is_head = head.method() == http::verb::head;
-    const bool is_last = stopping_ || !head.keep_alive() || !parser.is_done();
-    message.version(head.version() == 10 ? 10 : 11);
+    const bool is_head = request.method() == http::verb::head;
+    const bool is_last = stopping_ || !request.keep_alive() || !parser.is_done();
+    message.version(request.version() == 10 ? 10 : 11);
     message.keep_alive(!is_last);
     message.set(http::field::date, http_date(std::time(nullptr)));
     if (reply.image) {
@@ -159,36 +197,72 @@ asio::awaitable<Session::Next> Session::send(const Parser& parser, Reply reply) 
     } else if (message.result() != http::status::not_modified) {
         message.content_length(message.body().size());
     }
-    http::response_serializer<http::string_body> serializer(message);
-    stream_.expires_after(transfer_timeout);
-    if (is_head || reply.image) {
-        const auto [error, bytes] = co_await http::async_write_header(stream_, serializer, as_result);
-        if (error) co_return Next::close;
-    } else {
-        const auto [error, bytes] = co_await http::async_write(stream_, serializer, as_result);
-        if (error) co_return Next::close;
+    const std::string head = head_text(message);
+    if (fault_ == Fault::within_head) {
+        co_await break_off(head);
+        co_return Next::close;
     }
     if (reply.image && !is_head) {
-        const bool complete = co_await send_image(reply);
+        const bool complete = co_await send_image(head, reply);
         if (!complete) co_return Next::close;
+    } else {
+        const std::string_view body = is_head ? std::string_view{} : message.body();
+        const std::array pieces{asio::buffer(head), asio::buffer(body)};
+        stream_.expires_after(transfer_timeout);
+        const auto [error, bytes] = co_await asio::async_write(stream_, pieces, as_result);
+        if (error) co_return Next::close;
+    }
+    if (fault_ == Fault::after_answer && !is_last) {
+        co_await pause(conduct_.draw_pause());
+        reset();
+        co_return Next::close;
     }
     co_return is_last ? Next::close : Next::request;
 }
 
-asio::awaitable<bool> Session::send_image(const Reply& reply) {
+// The head goes with the first block, in one write: a server that is killed leaves a small image whole or unanswered.
+asio::awaitable<bool> Session::send_image(const std::string& head, const Reply& reply) {
     std::vector<std::byte> block(std::min<std::uint64_t>(block_bytes, reply.length_bytes));
     std::uint64_t offset = reply.first;
     const std::uint64_t end = reply.first + reply.length_bytes;
-    while (offset < end) {
+    std::string_view front = head;
+    do {
         const auto piece = std::span(block).first(std::min<std::uint64_t>(block.size(), end - offset));
         reply.image->read(offset, piece);
+        const std::array pieces{asio::buffer(front), asio::const_buffer(piece.data(), piece.size())};
         stream_.expires_after(transfer_timeout);
-        const auto [error, bytes] =
-            co_await asio::async_write(stream_, asio::buffer(piece.data(), piece.size()), as_result);
+        const auto [error, bytes] = co_await asio::async_write(stream_, pieces, as_result);
         if (error) co_return false;
-        offset += bytes;
-    }
+        offset += piece.size();
+        front = {};
+    } while (offset < end);
     co_return true;
+}
+
+asio::awaitable<void> Session::break_off(std::string_view head) {
+    stream_.expires_after(transfer_timeout);
+    co_await asio::async_write(stream_, asio::buffer(head.substr(0, head.size() / 2)), as_result);
+    reset();
+}
+
+// True when it is over: a request came and was left unread, or stop() was called. The connection may also just end.
+asio::awaitable<bool> Session::break_unread() {
+    const auto [error] = co_await stream_.socket().async_wait(asio::ip::tcp::socket::wait_read, as_result);
+    boost::system::error_code ignored;
+    if (!error && stream_.socket().available(ignored) == 0) co_return false;
+    reset();
+    co_return true;
+}
+
+asio::awaitable<void> Session::pause(asio::steady_timer::duration time) {
+    asio::steady_timer timer(stream_.get_executor(), time);
+    co_await timer.async_wait(as_result);
+}
+
+void Session::reset() {
+    boost::system::error_code ignored;
+    stream_.socket().set_option(asio::socket_base::linger(true, 0), ignored);
+    stream_.close();
 }
 
 // Echoes in pieces, so that a message of any length needs no more memory than one piece.

@@ -12,13 +12,14 @@
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/websocket/stream.hpp>
 
+#include "conduct.hpp"
 #include "site.hpp"
 
 namespace nsboot_lb::standin {
 
 class Session {
   public:
-    Session(boost::asio::ip::tcp::socket socket, const Site& site);
+    Session(boost::asio::ip::tcp::socket socket, const Site& site, Conduct& conduct);
     Session(const Session&) = delete;
     Session& operator=(const Session&) = delete;
 
@@ -33,18 +34,25 @@ class Session {
 
     boost::asio::awaitable<Next> serve(Parser& parser);
     boost::asio::awaitable<Next> serve_upload(Parser& parser);
+    boost::asio::awaitable<Next> answer(const Parser& parser, Reply reply);
     boost::asio::awaitable<Next> send(const Parser& parser, Reply reply);
-    boost::asio::awaitable<bool> send_image(const Reply& reply);
+    boost::asio::awaitable<bool> send_image(const std::string& head, const Reply& reply);
+    boost::asio::awaitable<void> break_off(std::string_view head);
     template <typename Sink>
     boost::asio::awaitable<boost::beast::error_code> read_body(Parser& parser, Sink sink);
     boost::asio::awaitable<void> echo(const RequestHead& upgrade);
+    boost::asio::awaitable<bool> break_unread();
+    boost::asio::awaitable<void> pause(boost::asio::steady_timer::duration time);
     boost::asio::awaitable<void> linger();
+    void reset();
 
     const Site& site_;
+    Conduct& conduct_;
     boost::beast::tcp_stream stream_;
     boost::beast::flat_buffer input_;
     std::optional<boost::beast::websocket::stream<boost::beast::tcp_stream&>> websocket_;
     boost::asio::steady_timer closed_;  ///< never expires; cancelled when stop() has closed the WebSocket
+    Fault fault_ = Fault::none;         ///< of this exchange
     bool waiting_for_request_ = false;
     bool stopping_ = false;
     bool closing_ = false;
