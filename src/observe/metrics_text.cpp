@@ -111,10 +111,29 @@ void append_family(std::string& out, const MetricFamily& family) {
     }
 }
 
+/// About as much as a family's text takes, rather more than less: a text of megabytes that grows as it is written costs
+/// as much again.
+std::size_t expected_bytes(const MetricFamily& family) {
+    constexpr std::size_t number_bytes = 24;
+    constexpr std::size_t punctuation_bytes = 4;
+    constexpr std::size_t bucket_label_bytes = 32;
+    std::size_t bytes = 3 * family.name.size() + family.help.size() + 64;
+    for (const ClientMetric& metric : family.metric) {
+        std::size_t sample = family.name.size() + number_bytes;
+        for (const auto& [name, value] : metric.label) sample += name.size() + value.size() + punctuation_bytes;
+        const std::size_t buckets = metric.histogram.bucket.size();
+        bytes += buckets == 0 ? sample : (buckets + 2) * (sample + bucket_label_bytes);
+    }
+    return bytes;
+}
+
 }  // namespace
 
 std::string to_text(const MetricFamilies& families) {
+    std::size_t expected = 0;
+    for (const MetricFamily& family : families) expected += expected_bytes(family);
     std::string out;
+    out.reserve(expected);
     for (const MetricFamily& family : families) append_family(out, family);
     return out;
 }
