@@ -64,13 +64,19 @@ std::string daemon_binary() {
     return chosen != nullptr ? chosen : NSBOOT_LB_BINARY_DEFAULT;
 }
 
-Daemon::Daemon(const std::string& config, Substitutions substitutions, std::vector<std::string> environment)
+Daemon::Daemon(const std::string& config, Substitutions substitutions, std::vector<std::string> environment,
+               const std::string& event_log)
     : substitutions_(std::move(substitutions)) {
     substitutions_.emplace_back("$dir", directory_.path().string());
     config_file_ = directory_.write("nsboot-lb.yaml", substitute(config, substitutions_));
     process_ = std::make_unique<Process>(std::vector<std::string>{daemon_binary(), "--config", config_file_.string()},
                                          std::move(environment));
-    process_->await_line(Output::error, " ready");
+    if (event_log.empty()) {
+        process_->await_line(Output::error, " ready");
+    } else {
+        event_log_ = directory() / event_log;
+        await_file_contains(event_log_, " ready");
+    }
     learn_ports();
 }
 
@@ -117,6 +123,11 @@ std::uint16_t Daemon::port(std::string_view listener, std::size_t index) const {
         if ((listener.empty() || bound.listener == listener) && index-- == 0) return bound.port;
     }
     throw Failure("the log names no port of listener \"" + std::string{listener} + "\":\n" + log());
+}
+
+std::string Daemon::log() const {
+    const std::string said = process_->output(Output::error);
+    return event_log_.empty() ? said : read_file(event_log_) + said;
 }
 
 Message Daemon::ask_admin(std::string_view request) const {

@@ -31,9 +31,10 @@ using Labels = std::map<std::string, std::string>;
 
 class Daemon {
   public:
-    /// Returns when the daemon has said that it is ready. "$dir" in the text stands for a directory of its own.
+    /// Returns when the daemon has said that it is ready. "$dir" in the text stands for a directory of its own, and
+    /// `event_log` is the file there that the text sends the event log to; empty: stderr.
     explicit Daemon(const std::string& config, Substitutions substitutions = {},
-                    std::vector<std::string> environment = {});
+                    std::vector<std::string> environment = {}, const std::string& event_log = "");
     Daemon(const Daemon&) = delete;
     Daemon& operator=(const Daemon&) = delete;
     ~Daemon();
@@ -42,6 +43,8 @@ class Daemon {
     std::uint16_t port(std::string_view listener = "", std::size_t index = 0) const;
     Client connect(const std::string& source = "") const { return Client{port(), source}; }
 
+    /// A whole request to the admin listener.
+    Message ask_admin(std::string_view request) const;
     /// GET on the admin listener.
     Message admin_get(std::string_view target) const;
     /// POST on the admin listener, of a JSON body or of nothing.
@@ -54,13 +57,16 @@ class Daemon {
     void signal(int number) const { process_->signal(number); }
     std::optional<int> wait_exit(std::chrono::milliseconds time) { return process_->wait_exit(time); }
     bool running() { return process_->running(); }
+    pid_t pid() const { return process_->pid(); }
 
     void rewrite_config(const std::string& config);
     std::filesystem::path config_file() const { return config_file_; }
     std::filesystem::path directory() const { return directory_.path(); }
 
-    std::string log() const { return process_->output(Output::error); }
+    /// The event log; with what a sanitizer or a failing start wrote to stderr.
+    std::string log() const;
     std::size_t log_position() const { return process_->position(Output::error); }
+    /// On stderr.
     std::string await_log(std::string_view text, std::size_t from = 0) const {
         return process_->await_line(Output::error, text, from);
     }
@@ -77,12 +83,12 @@ class Daemon {
         std::uint16_t port = 0;
     };
     void learn_ports();
-    Message ask_admin(std::string_view request) const;
     void stop();
 
     TemporaryDirectory directory_;
     Substitutions substitutions_;
     std::filesystem::path config_file_;
+    std::filesystem::path event_log_;  ///< empty: stderr
     std::unique_ptr<Process> process_;
     std::vector<Bound> bound_;
     std::uint16_t admin_port_ = 0;
