@@ -1,7 +1,8 @@
 """Logs into pipes, as under a container's runtime or `nsboot-lb | logger`: readers that leave, and readers that stop
-reading, cost lines and nothing else."""
+reading, cost lines and nothing else. Logs in files, rotated by Debian's logrotate with packaging/'s snippet."""
 
 import fcntl
+import gzip
 import http.client
 import json
 import os
@@ -12,7 +13,9 @@ import subprocess
 import tempfile
 import time
 
-from harness import BINARY, PATIENCE_SECONDS, SANITIZED, RealTest, Standin, await_true, main
+from harness import BINARY, PATIENCE_SECONDS, SANITIZED, RealTest, Standin, await_true, main, run
+
+SNIPPET = pathlib.Path(__file__).resolve().parents[3] / "packaging/logrotate/nsboot-lb"
 
 F_SETPIPE_SZ = 1031  # fcntl(2); Python 3.10 has a name for it
 PIPE_BYTES = 4096  # as small as a pipe may be, so that it is soon full
@@ -20,21 +23,22 @@ QUEUE_BYTES = 8 * 1024 * 1024  # of the access log: what may wait for a slow rea
 LONG = 7000  # bytes of a target, to fill that sooner
 
 
-class PipedDaemon:
+class LoggingDaemon:
     """nsboot-lb whose stdout and stderr lead where the test wants. It listens on unix sockets: where nobody reads the
-    log, nobody can read a port out of it."""
+    log, nobody can read a port out of it. With `files` its logs are in files instead."""
 
-    def __init__(self, server, stdout, stderr):
+    def __init__(self, server, stdout, stderr, files=False):
         self._directory = tempfile.TemporaryDirectory(prefix="nsboot-lb-test-")
-        directory = pathlib.Path(self._directory.name)
+        self.directory = directory = pathlib.Path(self._directory.name)
         self.socket = directory / "front.sock"
         self.admin_socket = directory / "admin.sock"
+        targets = (directory / "event.log", directory / "access.log") if files else ("stderr", "stdout")
         (directory / "nsboot-lb.yaml").write_text(f"""
 workers: 2
 listeners: [{{address: "unix:{self.socket}"}}]
 pools: {{p: {{servers: ["{server}"]}}}}
 routes: [{{pool: p}}]
-logging: {{target: stderr, access: {{target: stdout, format: json}}}}
+logging: {{target: {targets[0]}, access: {{target: {targets[1]}, format: json}}}}
 admin: {{address: "unix:{self.admin_socket}"}}
 """)
         self.process = subprocess.Popen([BINARY, "--config", directory / "nsboot-lb.yaml"], stdin=subprocess.DEVNULL,
@@ -91,7 +95,7 @@ class LogPipeTest(RealTest):
         self.addCleanup(lambda: [os.close(end) for end in (self.reader, self.writer) if end >= 0])
 
     def daemon(self, stdout, stderr):
-        daemon = PipedDaemon(self.standin.address, stdout, stderr)
+        daemon = LoggingDaemon(self.standin.address, stdout, stderr)
         self.addCleanup(daemon.stop)
         return daemon
 
@@ -183,11 +187,55 @@ class LogPipeTest(RealTest):
 
     def test_a_stop_does_not_wait_long_for_a_reader(self):
         fcntl.fcntl(self.writer, F_SETPIPE_SZ, PIPE_BYTES)
-        daemon = PipedDaemon(self.standin.address, self.writer, subprocess.DEVNULL)
+        daemon = LoggingDaemon(self.standin.address, self.writer, subprocess.DEVNULL)
         self.request(daemon, 100)
         started = time.monotonic()
         daemon.stop()
         self.assertLess(time.monotonic() - started, 10)
+
+
+class RotationTest(RealTest):
+    def test_logrotate_loses_no_line(self):
+        daemon = LoggingDaemon(self.start(Standin).address, subprocess.DEVNULL, subprocess.DEVNULL, files=True)
+        self.addCleanup(daemon.stop)
+        snippet = SNIPPET.read_text()
+        self.assertIn("/var/log/nsboot-lb/*.log", snippet)
+        self.assertIn("systemctl kill --signal=USR1 nsboot-lb.service", snippet)
+        configuration = daemon.directory / "logrotate.conf"
+        configuration.write_text(snippet.replace("/var/log/nsboot-lb", str(daemon.directory)).replace(
+            "systemctl kill --signal=USR1 nsboot-lb.service", f"kill -USR1 {daemon.process.pid}"))
+
+        connection = daemon.connect()
+        asked = 0
+        for rotation in range(1, 4):
+            for _ in range(100):
+                self.assertEqual(connection.ask("GET", f"/health?{asked}")[0], 200)
+                asked += 1
+            await_true(lambda: (daemon.directory / "access.log").stat().st_size, "there is something to rotate")
+            self.assertEqual(connection.ask("GET", f"/health?{asked}")[0], 200)  # still in a worker's buffer
+            asked += 1
+            rotated = run("/usr/sbin/logrotate", "--force", "--state", daemon.directory / "state", configuration)
+            self.assertEqual((rotated.status, rotated.stderr), (0, ""))
+            for log in ("access.log", "event.log"):
+                await_true((daemon.directory / log).exists, f"{log} is there again")
+                self.assertTrue((daemon.directory / f"{log}.1").exists())
+                self.assertEqual((daemon.directory / f"{log}.2.gz").exists(), rotation > 1)
+            # The event log is empty otherwise, and an empty one is not rotated.
+            admin = daemon.connect(daemon.admin_socket)
+            self.assertEqual(admin.ask("PUT", "/api/v1/log-level", '{"level": "info"}')[0], 200)
+            admin.close()
+        connection.close()
+
+        def logged():
+            uris = []
+            for file in daemon.directory.glob("access.log*"):
+                text = gzip.decompress(file.read_bytes()) if file.suffix == ".gz" else file.read_bytes()
+                uris += [json.loads(line)["uri"] for line in text.splitlines()]
+            return uris
+
+        await_true(lambda: len(logged()) == asked, "every request is in one of the files")
+        self.assertEqual(sorted(logged()), sorted(f"/health?{number}" for number in range(asked)))
+        self.assertEqual(daemon.lost("access"), 0)
 
 
 def text_of(file):
