@@ -179,6 +179,8 @@ class UpgradeTest(RealTest):
                 await asyncio.get_running_loop().run_in_executor(None, daemon.upgrade)
                 await socket.send("after the upgrade")
                 self.assertEqual(await socket.recv(), "after the upgrade")
+                await socket.wait_closed()  # at the drain timeout: it has no end of its own
+                self.assertEqual(socket.close_code, 1001)
 
         asyncio.run(asyncio.wait_for(scene(), 2 * PATIENCE_SECONDS))
         first = daemon.replaced[0]
