@@ -208,9 +208,8 @@ class Server::Impl {
     void publish_listeners() {
         auto published = listeners_.publish(*config_);
         // The last worker to let go closes the sockets.
-        const auto retired = std::make_shared<std::vector<BoundAddress>>(std::move(published.retired));
         for (std::size_t i = 0; i < workers_.size(); ++i)
-            workers_[i]->listen(std::move(published.setups[i]), [retired] {});
+            workers_[i]->listen(std::move(published.setups[i]), [retired = published.retired] {});
     }
 
     void addresses_changed() {
