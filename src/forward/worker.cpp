@@ -24,7 +24,7 @@ PoolView view_of(Worker& worker, const std::shared_ptr<const upstream::Pool>& po
     for (const auto& endpoint : pool->endpoints()) {
         EndpointView mine;
         mine.counters = &endpoint.counters->at(worker.index);
-        mine.idle = &worker.keepalive.list(endpoint.id());
+        mine.idle = worker.keepalive.list(endpoint.id());
         mine.idle->count_in(mine.counters);
         view.endpoints.push_back(mine);
     }

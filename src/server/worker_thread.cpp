@@ -71,6 +71,7 @@ void WorkerThread::use(std::shared_ptr<const forward::Snapshot> snapshot,
         for (const auto& pool : snapshot->pools) {
             for (const auto& endpoint : pool->endpoints()) endpoints.push_back(endpoint.id());
         }
+        std::ranges::sort(endpoints);
         worker_.keepalive.retain(endpoints);
         if (access_log == worker_.access_log_target) return;
         worker_.access_log = access_log ? std::make_unique<observe::AccessLogBuffer>(access_log) : nullptr;

@@ -65,7 +65,6 @@ void IdleList::retire() {
 }
 
 void IdleList::count_in(observe::ServerCounters* counters) {
-    retired_ = false;
     const auto idle = static_cast<std::int64_t>(connections_.size());
     if (counters_ != nullptr) counters_->connections_idle.sub(idle);
     counters_ = counters;
@@ -79,10 +78,18 @@ void IdleList::drop(Connection& connection) {
     if (counters_ != nullptr) counters_->connections_idle.sub();
 }
 
+IdleListPtr KeepaliveCache::list(std::uint64_t endpoint_id) {
+    auto& list = lists_[endpoint_id];
+    if (!list) list = new IdleList;
+    return list;
+}
+
 void KeepaliveCache::retain(const std::vector<std::uint64_t>& endpoint_ids) {
-    for (auto& [id, list] : lists_) {
-        if (std::ranges::find(endpoint_ids, id) == endpoint_ids.end()) list.retire();
-    }
+    std::erase_if(lists_, [&](const auto& entry) {
+        if (std::ranges::binary_search(endpoint_ids, entry.first)) return false;
+        entry.second->retire();
+        return true;
+    });
 }
 
 net::Task<Connected> connect(net::Reactor& reactor, const Endpoint& endpoint, net::DeadlineList& limit,

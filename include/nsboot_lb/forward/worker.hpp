@@ -29,7 +29,7 @@ struct Worker;
 
 /// An endpoint as one worker sees it.
 struct EndpointView {
-    upstream::IdleList* idle = nullptr;
+    upstream::IdleListPtr idle;
     observe::ServerCounters* counters = nullptr;
 };
 

@@ -7,6 +7,9 @@
 #include <unordered_map>
 #include <vector>
 
+#include <boost/smart_ptr/intrusive_ptr.hpp>
+#include <boost/smart_ptr/intrusive_ref_counter.hpp>
+
 #include "nsboot_lb/config/config.hpp"
 #include "nsboot_lb/http/h1/body.hpp"
 #include "nsboot_lb/net/stream.hpp"
@@ -40,8 +43,9 @@ class Connection final : public net::Source::Observer {
 };
 
 /// The idle connections of one worker to one endpoint, most recently used first. One that the server closes, or sends
-/// anything over, or that has been idle too long, leaves at once.
-class IdleList {
+/// anything over, or that has been idle too long, leaves at once. Held by the cache and by the views that have the
+/// endpoint.
+class IdleList : public boost::intrusive_ref_counter<IdleList, boost::thread_unsafe_counter> {
   public:
     std::unique_ptr<Connection> take();
     /// Keeps a connection for at most `idle`, if there is room among `most`; else closes it.
@@ -61,17 +65,20 @@ class IdleList {
     bool retired_ = false;
 };
 
-/// A worker's idle connections by endpoint. An IdleList stays where it is until no view uses it and retain() leaves it
-/// out.
+using IdleListPtr = boost::intrusive_ptr<IdleList>;
+
+/// A worker's idle connections by endpoint.
 class KeepaliveCache {
   public:
-    IdleList& list(std::uint64_t endpoint_id) { return lists_[endpoint_id]; }
-    /// Closes the connections of endpoints that are not among `endpoint_ids`.
+    /// Made when first asked for.
+    IdleListPtr list(std::uint64_t endpoint_id);
+    /// Closes the connections of endpoints that are not among `endpoint_ids` (sorted), and forgets their lists.
     void retain(const std::vector<std::uint64_t>& endpoint_ids);
-    void clear() { lists_.clear(); }
+    void clear() { retain({}); }
+    std::size_t size() const { return lists_.size(); }
 
   private:
-    std::unordered_map<std::uint64_t, IdleList> lists_;
+    std::unordered_map<std::uint64_t, IdleListPtr> lists_;
 };
 
 struct Connected {
