@@ -188,7 +188,7 @@ class Text {
         else if (policy == config::Policy::uri_hash)
             add_hash_reason(pool, "by the path");
         else
-            detail("the first pick of a fresh daemon's first worker; others take turns");
+            detail("as the first worker of a fresh daemon begins; it goes on by turns and load");
     }
 
     void add_hash_reason(const upstream::Pool& pool, std::string text) {
