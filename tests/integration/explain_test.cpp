@@ -146,6 +146,7 @@ routes:
   - {name: upload, match: {path_prefix: /up, method: [POST, PUT]}, pool: clients, max_body: 20B, reject_content_type: [text/html]}
   - {name: b, match: {path_prefix: /b}, pool: paths}
 forwarded: {trust: [127.0.0.5]}
+admin: {address: "127.0.0.1:0"}
 logging: {access: {target: $dir/access.log, format: json}}
 )";
 
@@ -231,11 +232,13 @@ class Site {
 
     std::string config_file() const { return daemon_.config_file().string(); }
 
-    /// Sends it; the status of the answer.
+    /// Sends it; the status of the answer. What was in flight is over then, or uri-hash would go around its server.
     int send(const Asked& asked) {
         Client client = daemon_.connect(asked.from);
         client.send(asked.text());
-        return client.response_head().status();
+        const int status = client.response_head().status();
+        daemon_.await_metric("nsboot_lb_upstream_connections_active", {}, 0);
+        return status;
     }
 
     /// By the number in their targets, once all of them are in the access log.
