@@ -59,8 +59,18 @@ CLI::App* add_explain(CLI::App& app, wiring::ExplainArguments& asked) {
     return explain;
 }
 
+/// What could not be printed must not pass for printed.
+int printed(int status) {
+    if (std::cout.flush()) return status;
+    std::cerr << "nsboot-lb: error: cannot write to the standard output\n";
+    return exit_error;
+}
+
 /// Runs until told to stop.
 int run(const std::string& file, const wiring::CommandLine& command) {
+    // A log whose reader is gone, or whose file may not grow (RLIMIT_FSIZE), loses lines: no reason to die.
+    std::signal(SIGPIPE, SIG_IGN);
+    std::signal(SIGXFSZ, SIG_IGN);
     auto inheritance = wiring::inherit();
     auto loaded = config::load(file);
     print_problems(loaded, std::cerr);
@@ -98,16 +108,17 @@ int run(const std::string& file, const wiring::CommandLine& command) {
 }  // namespace
 
 int main(int count, char** arguments) {
-    // A log whose reader is gone, or whose file may not grow (RLIMIT_FSIZE), loses lines: no reason to die.
-    std::signal(SIGPIPE, SIG_IGN);
-    std::signal(SIGXFSZ, SIG_IGN);
     const nsboot_lb::wiring::CommandLine command{count, arguments};
     CLI::App app{"HTTP load balancer for clusters of NSBoot servers", "nsboot-lb"};
     std::string file = "/etc/nsboot-lb/nsboot-lb.yaml";
     bool only_check = false;
     bool only_print = false;
     bool only_version = false;
-    app.add_option("-c,--config", file, "Configuration file")->capture_default_str();
+    app.add_option("-c,--config", file, "Configuration file")
+        ->capture_default_str()
+        ->type_name("FILE")
+        ->check(
+            [](const std::string& name) { return std::string(name.empty() ? "the name of the file is empty" : ""); });
     auto* const checks = app.add_flag("-t,--check", only_check, "Check the configuration and exit: 0 fine, 1 errors");
     auto* const prints =
         app.add_flag("--print-config", only_print, "Print the effective configuration with every default and exit");
@@ -123,11 +134,11 @@ int main(int count, char** arguments) {
     try {
         if (only_version) {
             std::cout << wiring::version_text();
-            return 0;
+            return printed(0);
         }
-        if (explain->parsed()) return wiring::explain(file, asked, std::cout, std::cerr);
-        if (only_check) return check(file);
-        if (only_print) return print_config(file);
+        if (explain->parsed()) return printed(wiring::explain(file, asked, std::cout, std::cerr));
+        if (only_check) return printed(check(file));
+        if (only_print) return printed(print_config(file));
         return run(file, command);
     } catch (const std::exception& error) {
         std::fprintf(stderr, "nsboot-lb: error: %s\n", error.what());

@@ -4,9 +4,11 @@
 #include <cerrno>
 #include <fcntl.h>
 #include <filesystem>
+#include <fstream>
 #include <system_error>
 #include <unistd.h>
 
+#include "nsboot_lb/base/htpasswd.hpp"
 #include "texts.hpp"
 
 namespace nsboot_lb::config {
@@ -19,31 +21,68 @@ std::string reason(int error) {
     return std::generic_category().message(error);
 }
 
+std::string hint_for(int error, std::string_view right) {
+    if (error == ENOENT) return "make it, or name another";
+    if (error == ENOTDIR) return "name another";
+    if (error == EACCES) return "give the daemon's user the right to " + std::string(right);
+    return {};
+}
+
 /// Opening is the test: a mode's bits do not tell what access control lists and read-only mounts allow.
-void check_readable(const Node& at, const std::string& what, const std::string& path, Reader& reader) {
+bool check_readable(const Node& at, const std::string& what, const std::string& path, Reader& reader) {
     std::error_code ignored;
     if (fs::is_directory(path, ignored)) {
         reader.error(at, "the " + what + " " + path + " is a directory", "name a file in it");
-        return;
+        return false;
     }
     const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (file < 0)
-        reader.error(at, "cannot read the " + what + " " + path + ": " + reason(errno));
-    else
-        ::close(file);
+    if (file < 0) {
+        const int error = errno;
+        reader.error(at, "cannot read the " + what + " " + path + ": " + reason(error), hint_for(error, "read it"));
+        return false;
+    }
+    ::close(file);
+    return true;
+}
+
+void check_passwords(const Node& at, const std::string& path, Reader& reader) {
+    const auto users = base::Htpasswd::load(path);
+    if (!users)
+        reader.error(at, users.error());
+    else if (users->size() == 0)
+        reader.problems().warning(at.mark, "file: the password file " + path + " names no user, so nobody gets in",
+                                  "add one with htpasswd -B");
+}
+
+/// Line ends behind it do not count.
+void check_key(const Node& at, const std::string& path, Reader& reader) {
+    std::ifstream file(path, std::ios::binary);
+    char c = '\n';
+    while (file.get(c) && (c == '\n' || c == '\r')) {
+    }
+    if (c == '\n' || c == '\r') reader.error(at, "the key file " + path + " is empty", "put a secret into it");
+}
+
+/// Only a warning: it is read again at each change, and may be filled in at any time.
+void check_token(const Node& at, const std::string& path, Reader& reader) {
+    std::ifstream file(path, std::ios::binary);
+    std::string line;
+    std::getline(file, line);
+    if (line.find_first_not_of(" \t\r") == std::string::npos)
+        reader.problems().warning(at.mark,
+                                  "token_file: the first line of " + path + " is empty, so nobody can change anything",
+                                  "put a token into it");
 }
 
 /// Whether files can be made in the directory of `path`.
 bool check_directory(const Node& at, const std::string& path, Reader& reader) {
     const auto directory = fs::path(path).parent_path().string();
-    if (::access(directory.c_str(), W_OK | X_OK) == 0) {
-        std::error_code ignored;
-        if (fs::is_directory(directory, ignored)) return true;
-        errno = ENOTDIR;
-    }
-    const int error = errno;
+    std::error_code ignored;
+    const bool is_other = fs::exists(directory, ignored) && !fs::is_directory(directory, ignored);
+    if (!is_other && ::access(directory.c_str(), W_OK | X_OK) == 0) return true;
+    const int error = is_other ? ENOTDIR : errno;
     reader.error(at, "cannot write in the directory " + directory + ": " + reason(error),
-                 error == ENOENT ? "make it, or name another" : "");
+                 hint_for(error, "write there"));
     return false;
 }
 
@@ -54,7 +93,8 @@ void check_writable(const Node& at, const std::string& path, Reader& reader) {
     } else if (!fs::exists(path, ignored)) {
         check_directory(at, path, reader);
     } else if (::access(path.c_str(), W_OK) != 0) {
-        reader.error(at, "cannot write to " + path + ": " + reason(errno));
+        const int error = errno;
+        reader.error(at, "cannot write to " + path + ": " + reason(error), hint_for(error, "write to it"));
     }
 }
 
@@ -63,19 +103,32 @@ std::optional<base::UnitError> check_path_text(std::string_view text) {
     return check_printable(text);
 }
 
-}  // namespace
-
-Codec<std::string> input_file(std::string what) {
+/// `check` complains of what is in it.
+Codec<std::string> input_file(std::string what, void (*check)(const Node&, const std::string&, Reader&)) {
     auto codec = text_or_empty("a file", check_path_text);
-    codec.read = [read = std::move(codec.read), what = std::move(what)](const Node& node, std::string& path,
-                                                                        Reader& reader) {
+    codec.read = [read = std::move(codec.read), what = std::move(what), check](const Node& node, std::string& path,
+                                                                               Reader& reader) {
         std::string given;
         read(node, given, reader);
         if (given.empty()) return;
         path = reader.resolve(node, given);
-        if (reader.may_touch_files()) check_readable(node, what, path, reader);
+        if (reader.may_touch_files() && check_readable(node, what, path, reader)) check(node, path, reader);
     };
     return codec;
+}
+
+}  // namespace
+
+Codec<std::string> password_file() {
+    return input_file("password file", check_passwords);
+}
+
+Codec<std::string> key_file() {
+    return input_file("key file", check_key);
+}
+
+Codec<std::string> token_file() {
+    return input_file("token file", check_token);
 }
 
 Codec<std::string> log_target() {

@@ -24,7 +24,11 @@ constexpr std::string_view glob_characters = "*?[\\";
 /// Everything of a file, or one byte more than is allowed, so that too much shows.
 base::Parsed<std::string> read_file(const fs::path& file) {
     const auto failure = [](int error) {
-        return std::unexpected(base::UnitError{"cannot read the file: " + std::generic_category().message(error), ""});
+        const auto* hint = error == EISDIR   ? "name a file in it"
+                           : error == EACCES ? "give the user who runs this the right to read it"
+                                             : "";
+        return std::unexpected(
+            base::UnitError{"cannot read the file: " + std::generic_category().message(error), hint});
     };
     std::error_code ignored;
     if (fs::is_directory(file, ignored)) return failure(EISDIR);
@@ -122,7 +126,8 @@ class TreeReader {
         } else if (read_.size() >= max_files) {
             problems_.error(at.mark, "include: too many files", "at most " + std::to_string(max_files));
         } else if (auto text = read_file(file); !text) {
-            problems_.error(at.mark, "include: " + file + ": " + text.error().what, "");
+            problems_.error(at.mark, "include: " + file + ": " + text.error().what,
+                            text.error().hint.empty() ? "make it, or remove it from include" : text.error().hint);
         } else {
             open_.push_back(id);
             auto tree = read(*text, file, true);
@@ -165,7 +170,8 @@ class TreeReader {
 Node read_tree(const fs::path& file, Problems& problems) {
     auto text = read_file(file);
     if (!text) {
-        problems.error({problems.add_file(file.string()), 1, 1}, text.error().what, text.error().hint);
+        problems.error({problems.add_file(file.string()), 1, 1}, text.error().what,
+                       text.error().hint.empty() ? "make it, or name another with --config" : text.error().hint);
         return {};
     }
     TreeReader reader(problems);

@@ -10,11 +10,14 @@ namespace {
 
 LoadResult load_tree(const Node& root, Problems& problems, const LoadOptions& options) {
     LoadResult result;
-    if (root) {
+    if (root && !root.is_map()) {
+        problems.error(root.mark, "expected a map, found " + std::string(describe(root.kind)),
+                       "a configuration begins with keys such as listeners:, pools: and routes:");
+    } else if (root) {
         Reader reader(problems, options);
         Config config;
         read_section(root_section(), root, &config, reader);
-        if (root.is_map()) check_config(config, root, reader);
+        check_config(config, root, reader);
         if (problems.error_count() == 0) result.config = std::move(config);
     }
     result.problems = problems.take();

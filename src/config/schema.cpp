@@ -139,7 +139,7 @@ const SectionOf<Cookie>& cookie_section() {
             key("http_only", &Cookie::http_only, boolean(), "Whether scripts cannot see it."),
             key("same_site", &Cookie::same_site, choice<SameSite>({SameSite::lax, SameSite::strict, SameSite::none}),
                 "Its SameSite."),
-            key("key_file", &Cookie::key_file, input_file("key file"),
+            key("key_file", &Cookie::key_file, key_file(),
                 "A file with the secret that keys the cookie's value, the same on every load balancer of a site. Empty "
                 "= "
                 "keyed by the names of pool and server."),
@@ -450,7 +450,7 @@ const SectionOf<BasicAuth>& basic_auth_section() {
     static const auto section = make_section<BasicAuth>(
         {"basic_auth", "basic_auth", "routes[].basic_auth", "Asks for a user name and a password."},
         {
-            key("file", &BasicAuth::file, input_file("password file"), "A file of users, as htpasswd makes it.")
+            key("file", &BasicAuth::file, password_file(), "A file of users, as htpasswd makes it.")
                 .required_as("/etc/nsboot-lb/htpasswd"),
             key("realm", &BasicAuth::realm, text("text", check_realm), "What the user is told this is for."),
         },
@@ -562,7 +562,7 @@ const SectionOf<Admin>& admin_section() {
                 "Where to listen: an IP address and a port, or a unix socket.")
                 .required_as("127.0.0.1:8404"),
             key("allow", &Admin::allow, list_of(cidr()), "Client addresses that may ask."),
-            key("token_file", &Admin::token_file, input_file("token file"),
+            key("token_file", &Admin::token_file, token_file(),
                 "A file with a token; changes then need `Authorization: Bearer`. Empty = they do not."),
         },
         [](const Node& node, Admin& admin, Reader& reader) {

@@ -199,7 +199,8 @@ TEST(Load, AMissingFileIsAProblem) {
     EXPECT_FALSE(result.ok());
     ASSERT_EQ(result.problems.size(), 1U);
     EXPECT_EQ(result.problems[0].text(),
-              "/nonexistent/nsboot-lb.yaml:1:1: error: cannot read the file: No such file or directory");
+              "/nonexistent/nsboot-lb.yaml:1:1: error: cannot read the file: No such file or directory; make it, or "
+              "name another with --config");
 }
 
 TEST(Load, WithoutFilesNothingIsLookedAt) {

@@ -421,5 +421,21 @@ TEST(ExplainCommand, BindsNothingAndAsksNobody) {
     EXPECT_EQ(taken.connections(), 0);
 }
 
+/// What loads can be started: all that a start makes of a configuration, explain makes too.
+TEST(ExplainCommand, KnowsEveryConfigurationThatLoads) {
+    const auto directory = std::filesystem::path(NSBOOT_LB_SOURCE_DIR) / "tests/golden/config/ok";
+    std::size_t files = 0;
+    for (const auto& entry : std::filesystem::directory_iterator(directory)) {
+        if (entry.path().extension() != ".yaml") continue;
+        ++files;
+        const auto completed =
+            run({daemon_binary(), "explain", "GET", "http://a.example.com/x", "-c", entry.path().string()},
+                {"NSBOOT_LB_TEST_SERVER=127.0.0.1", "NSBOOT_LB_TEST_SIZE=12", "NSBOOT_LB_TEST_EMPTY="});
+        EXPECT_EQ(completed.status, 0) << entry.path() << "\n" << completed.error;
+        EXPECT_THAT(completed.output, HasSubstr("\nroute: "));
+    }
+    EXPECT_GE(files, 20U);
+}
+
 }  // namespace
 }  // namespace nsboot_lb::test
