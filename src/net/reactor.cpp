@@ -39,10 +39,12 @@ bool Source::add(Reactor& reactor, int descriptor, bool readable, bool writable)
     return true;
 }
 
-void Source::remove(bool closing) {
+void Source::remove() {
     if (reactor_ == nullptr) return;
     assert(!reader_ && !writer_);
-    if (!closing || reactor_->shared_) epoll_ctl(reactor_->epoll_.native_handle(), EPOLL_CTL_DEL, descriptor_, nullptr);
+    // Closing would not do: as long as anybody looks at /proc/PID/fd, be it a scrape of our own metrics, the kernel may
+    // hold on to what was closed, and the set would go on reporting it to a source that is no more.
+    epoll_ctl(reactor_->epoll_.native_handle(), EPOLL_CTL_DEL, descriptor_, nullptr);
     reactor_->forget(*this);
     reactor_ = nullptr;
     observer_ = nullptr;

@@ -148,7 +148,7 @@ void Stream::close(bool reset) {
     write_deadline_.disarm();
     if (!source_.registered()) return;
     const int descriptor = source_.descriptor();
-    source_.remove(true);
+    source_.remove();
     // close() alone would throw away what is held back if the peer had sent something that was not read.
     if (std::exchange(held_back_, false) && !reset) ::shutdown(descriptor, SHUT_WR);
     if (reset) {

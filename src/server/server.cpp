@@ -154,17 +154,6 @@ class Server::Impl {
         });
     }
 
-    void while_descriptors_are_shared(std::function<void()> start) {
-        auto started = [this, start = std::move(start)] {
-            start();
-            for (auto& worker : workers_) worker->share_descriptors(false, {});
-        };
-        // The last worker to know lets go of this.
-        const std::shared_ptr<void> all_know{
-            nullptr, [this, started = std::move(started)](void*) { boost::asio::post(control_, started); }};
-        for (auto& worker : workers_) worker->share_descriptors(true, [all_know] {});
-    }
-
     boost::asio::io_context& control_;
     const std::string config_file_;
     const std::chrono::system_clock::time_point started_ = std::chrono::system_clock::now();
@@ -318,10 +307,6 @@ void Server::drain(std::function<void()> done) {
 
 void Server::leave(std::function<void()> done) {
     impl_->leave(std::move(done));
-}
-
-void Server::while_descriptors_are_shared(std::function<void()> start) {
-    impl_->while_descriptors_are_shared(std::move(start));
 }
 
 std::vector<ListeningSockets> Server::sockets() const {

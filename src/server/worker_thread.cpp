@@ -85,13 +85,6 @@ void WorkerThread::flush_access_log(std::shared_ptr<void> done) {
     });
 }
 
-void WorkerThread::share_descriptors(bool shared, std::function<void()> done) {
-    post([this, shared, done = std::move(done)] {
-        worker_.reactor.share_descriptors(shared);
-        if (done) done();
-    });
-}
-
 void WorkerThread::listen(std::vector<ListenerSetup> setups, std::function<void()> done) {
     post([this, setups = std::move(setups), done = std::move(done)]() mutable {
         if (done) listened_.push_back(std::move(done));

@@ -50,8 +50,6 @@ class WorkerThread {
     void use(std::shared_ptr<const forward::Snapshot> snapshot, std::shared_ptr<observe::AccessLog> access_log);
     /// Hands over the access log's lines; then lets go of `done`.
     void flush_access_log(std::shared_ptr<void> done);
-    /// See net::Reactor; then calls `done`, on the worker.
-    void share_descriptors(bool shared, std::function<void()> done);
     /// Accepts on these sockets, and no others. `done` is called on the worker once no other is touched any more.
     void listen(std::vector<ListenerSetup> listeners, std::function<void()> done);
     /// Answers `Connection: close` from now on and calls `drained` (on the worker) when the last session has ended.

@@ -41,12 +41,8 @@ void Lifecycle::handle(int signal) {
 
 void Lifecycle::upgrade() {
     if (server_.draining()) return log::warn("not upgrading: this process is about to end");
-    if (preparing_ || upgrade_.going_on()) return log::warn("not upgrading: an upgrade is going on");
-    preparing_ = true;
-    server_.while_descriptors_are_shared([this] {
-        preparing_ = false;
-        if (!server_.draining()) upgrade_.begin({.sockets = admin_.sockets(), .servers = server_.memories()});
-    });
+    if (upgrade_.going_on()) return log::warn("not upgrading: an upgrade is going on");
+    upgrade_.begin({.sockets = admin_.sockets(), .servers = server_.memories()});
 }
 
 void Lifecycle::leave_to(pid_t successor) {

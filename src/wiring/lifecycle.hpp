@@ -37,7 +37,6 @@ class Lifecycle {
     Admin& admin_;
     Upgrade upgrade_;
     std::optional<Predecessor> predecessor_;
-    bool preparing_ = false;  ///< an upgrade
     bool stopping_ = false;
 };
 

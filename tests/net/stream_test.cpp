@@ -54,26 +54,6 @@ TEST_F(StreamTest, reads_what_is_there) {
     EXPECT_EQ(read(got).status, IoStatus::would_block);
 }
 
-// A process that is being started has copies of all descriptors for a moment. The events of a connection that was
-// closed meanwhile must not come for the next one, which often stands where that one stood.
-TEST_F(StreamTest, hears_nothing_of_a_connection_that_it_closed_while_descriptors_were_shared) {
-    const Peer copy{::dup(stream.source().descriptor())};
-    loop.reactor.share_descriptors(true);
-    stream.close();
-    loop.reactor.share_descriptors(false);
-    const auto next = testing::connected_pair();
-    const Peer next_peer{next[1]};
-    ASSERT_TRUE(stream.open(next[0], false, true));
-    peer.close();  // a hang-up on the first connection, which the copy keeps open
-    loop.run([](StreamTest& test, const Peer& sender) -> Task<void> {
-        sender.send("hello");
-        const auto ready = co_await test.stream.readable();
-        EXPECT_EQ(ready, Ready::ok);
-    }(*this, next_peer));
-    EXPECT_FALSE(stream.source().broken());
-    EXPECT_FALSE(stream.source().peer_closed());
-}
-
 TEST_F(StreamTest, waits_until_there_is_something_to_read) {
     std::string got;
     loop.run([](StreamTest& test, std::string& out, auto reader) -> Task<void> {
@@ -89,6 +69,23 @@ TEST_F(StreamTest, waits_until_there_is_something_to_read) {
                  co_return ready;
              }));
     EXPECT_EQ(got, "hello");
+}
+
+// As the kernel does while somebody lists /proc/PID/fd, and a process that is being started.
+TEST_F(StreamTest, a_closed_stream_hears_nothing_more_though_somebody_holds_on_to_its_descriptor) {
+    const Peer holder{fcntl(stream.source().descriptor(), F_DUPFD_CLOEXEC, 0)};
+    stream.close();
+    Stream other{loop.reactor};
+    const auto ends = testing::connected_pair();
+    ASSERT_TRUE(other.open(ends[0], false, true));
+    const Peer other_peer{ends[1]};
+    peer.send("to whom?");
+    other_peer.send("to the other");
+    loop.run([](Stream& readable) -> Task<void> {
+        const auto ready = co_await readable.readable();
+        EXPECT_EQ(ready, Ready::ok);
+    }(other));
+    EXPECT_FALSE(stream.source().may_read());
 }
 
 TEST_F(StreamTest, tells_the_end_behind_the_last_bytes) {

@@ -47,9 +47,8 @@ class Source {
     /// Registers a non-blocking descriptor. False if the kernel refuses (errno says why). `ready` says what may be
     /// tried without waiting first.
     bool add(Reactor& reactor, int descriptor, bool readable, bool writable);
-    /// No more events. `closing`: the caller closes the descriptor right away, which unregisters it by itself unless
-    /// another process has a copy (Reactor::share_descriptors).
-    void remove(bool closing = false);
+    /// No more events.
+    void remove();
 
     int descriptor() const { return descriptor_; }
     bool registered() const { return reactor_ != nullptr; }
@@ -129,9 +128,6 @@ class Reactor {
     /// Starts watching; the loop then runs until stop().
     void start();
     void stop();
-    /// While a process is being started it has copies of all descriptors. Closing one here then neither closes what it
-    /// stands for nor takes it out of the epoll set, whose events would come for a Source that is gone.
-    void share_descriptors(bool shared) { shared_ = shared; }
     /// Resumes a coroutine soon, from the loop, not from within this call.
     void resume_later(std::coroutine_handle<> coroutine);
 
@@ -152,7 +148,6 @@ class Reactor {
     std::vector<std::coroutine_handle<>> resuming_;
     bool resume_posted_ = false;
     bool polling_ = false;
-    bool shared_ = false;
 };
 
 }  // namespace nsboot_lb::net

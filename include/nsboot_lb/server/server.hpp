@@ -77,9 +77,6 @@ class Server {
     void leave(std::function<void()> done);
     void reopen_logs();
 
-    /// Calls `start` (on the control thread, soon), which may start another process: until it returns no worker takes
-    /// closing a descriptor for the end of what it stands for.
-    void while_descriptors_are_shared(std::function<void()> start);
     /// The sockets that a successor has to have to accept in this process' place.
     std::vector<ListeningSockets> sockets() const;
     /// Others hold the sockets as well: the files of unix sockets stay when this process lets go of them.
