@@ -21,10 +21,10 @@ class ConnectionLimits {
     /// Counts a connection. False if the address has too many already; then nothing is counted.
     bool begin(const base::IpAddress& client);
     void end(const base::IpAddress& client);
-    /// Whether there are as many as there may be: an idle one should make room.
-    bool full() const {
+    /// Whether there are more than there may be, the last one counted: an idle one should make room.
+    bool exceeded() const {
         const auto most = most_.load(std::memory_order_relaxed);
-        return most != 0 && count_.load(std::memory_order_relaxed) >= most;
+        return most != 0 && count_.load(std::memory_order_relaxed) > most;
     }
     std::uint64_t most() const { return most_.load(std::memory_order_relaxed); }
     std::uint64_t count() const { return count_.load(std::memory_order_relaxed); }

@@ -161,7 +161,7 @@ void WorkerThread::begin_session(const Listener& listener, int descriptor, const
         return;
     }
     // Rather the client that has been silent longest than the one that has just come.
-    if (limits_.full() && !waiting_.empty()) {
+    if (limits_.exceeded() && !waiting_.empty()) {
         waiting_.front().end_if_waiting();
         waiting_.pop_front();
         worker_.counters.rejected[observe::Reason::too_many_connections].add();

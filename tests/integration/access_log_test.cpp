@@ -31,10 +31,15 @@ class AccessLogTest : public SharedProxy<Suite> {
     R"(
 workers: 1
 listeners: [{address: "127.0.0.1:0"}]
-pools: {servers: {servers: [{address: "$origin", name: s1}], timeouts: {response: 300ms}}}
+pools:
+  servers: {servers: [{address: "$origin", name: s1}], timeouts: {response: 300ms}}
+  failing: {servers: [{address: "unix:/nobody.sock", name: gone}, {address: "$origin", name: second, backup: true}]}
+  gone: {servers: [{address: "unix:/nobody.sock", name: gone}]}
 routes:
   - {name: denied, match: {path: /denied}, respond: {body: x}, deny: [0.0.0.0/0]}
   - {name: all, match: {path_prefix: /all}, pool: servers}
+  - {name: failing, match: {path_prefix: /failing}, pool: failing}
+  - {name: gone, match: {path_prefix: /gone}, pool: gone}
 logging: {access: {target: stdout, format: )" format "}}\n"
 
 class JsonAccessLogTest : public AccessLogTest<JsonAccessLogTest> {
@@ -98,6 +103,20 @@ TEST_F(JsonAccessLogTest, ARejectionHasItsReason) {
     const auto silent = entry_with("/all/silent");
     EXPECT_EQ(silent.at("status").to_number<int>(), 504);
     EXPECT_EQ(text(silent, "reason"), "upstream_timeout");
+}
+
+TEST_F(JsonAccessLogTest, ARetryShowsInTheNumberOfAttemptsAndTheLastServerIsNamed) {
+    EXPECT_EQ(exchange(get("/failing")).status(), 200);
+    const auto retried = entry_with("/failing");
+    EXPECT_EQ(retried.at("attempts").to_number<int>(), 2);
+    EXPECT_EQ(text(retried, "server"), "second");
+    EXPECT_EQ(text(retried, "reason"), "");
+
+    EXPECT_EQ(exchange(get("/gone")).status(), 502);
+    const auto failed = entry_with("/gone");
+    EXPECT_EQ(failed.at("attempts").to_number<int>(), 1);
+    EXPECT_EQ(text(failed, "server"), "gone");
+    EXPECT_EQ(text(failed, "reason"), "connect_refused");
 }
 
 TEST_F(JsonAccessLogTest, AClientThatLeavesIsLogged) {

@@ -156,6 +156,48 @@ routes:
     EXPECT_EQ(Client{path}.exchange(get("/")).status(), 200);
 }
 
+// Rather the one that has been idle longest than the one that comes; who has a request in flight is left alone.
+TEST(Listener, AtTheLimitTheClientThatIsIdleLongestMakesRoom) {
+    Origin origin;
+    const Daemon daemon{R"(
+workers: 1
+listeners:
+  - {address: "127.0.0.1:0", name: main}
+pools:
+  servers: {servers: ["$origin"]}
+routes:
+  - pool: servers
+limits: {connections: 2}
+admin: {address: "127.0.0.1:0"}
+)",
+                        {{"$origin", origin.address()}}};
+    Client first = daemon.connect();
+    Client second = daemon.connect();
+    EXPECT_EQ(first.exchange(get("/")).status(), 200);
+    EXPECT_EQ(second.exchange(get("/")).status(), 200);
+    EXPECT_EQ(first.exchange(get("/both-stay")).status(), 200);
+
+    const Event<> release;
+    origin.script([release](OriginConnection& connection) {
+        connection.receive();
+        release.wait();
+        connection.send(Origin::ok_answer());
+    });
+    first.send(get("/in-flight"));
+    origin.await_request(3);
+    Client third = daemon.connect();
+    EXPECT_EQ(second.await_end(), End::closed);
+    daemon.await_metric("nsboot_lb_rejected_total", {{"reason", "too_many_connections"}}, 1);
+    Client fourth = daemon.connect();
+    EXPECT_EQ(third.await_end(), End::closed);
+    fourth.send(get("/"));
+    release.set();
+    EXPECT_EQ(fourth.response().status(), 200);
+    EXPECT_EQ(first.response().status(), 200);
+    daemon.await_metric("nsboot_lb_client_connections", {{"listener", "main"}}, 2);
+    daemon.await_metric("nsboot_lb_rejected_total", {{"reason", "too_many_connections"}}, 2);
+}
+
 TEST(Listener, ConnectionsOfOneClientAreLimited) {
     const Origin origin;
     const Daemon daemon{R"(
