@@ -257,7 +257,7 @@ void collect_config_loads(const Statistics::ConfigLoads& loads, MetricFamilies& 
 }  // namespace
 
 void collect_statistics(Statistics& statistics, MetricFamilies& into) {
-    statistics.drop_unused();
+    statistics.set_unused_aside(std::chrono::steady_clock::now());
     collect_routes(statistics, into);
     collect_listeners(statistics, into);
     collect_servers(statistics, into);

@@ -1,6 +1,8 @@
 #include "nsboot_lb/observe/statistics.hpp"
 
 #include <cassert>
+#include <iterator>
+#include <utility>
 
 namespace nsboot_lb::observe {
 
@@ -21,37 +23,47 @@ constexpr std::array<std::string_view, method_count> method_names{"GET",    "HEA
 constexpr std::array<std::string_view, code_class_count> code_names{"none", "1xx", "2xx", "3xx", "4xx", "5xx"};
 
 template <class Map, class Key, class Make>
-auto find_or_make(Map& blocks, Key&& key, Make make) {
-    auto found = blocks.find(key);
-    if (found == blocks.end()) found = blocks.emplace(std::forward<Key>(key), make()).first;
-    return found->second;
+auto find_or_make(Statistics::Named<Map>& blocks, const Key& key, Make make) {
+    const auto found = blocks.used.find(key);
+    if (found != blocks.used.end()) return found->second;
+    const auto aside = std::ranges::find_if(blocks.aside, [&](const auto& one) { return one.entry.key() == key; });
+    if (aside == blocks.aside.end()) return blocks.used.emplace(key, make()).first->second;
+    auto back = blocks.used.insert(std::move(aside->entry));
+    blocks.aside.erase(aside);
+    return back.position->second;
 }
 
 template <class T>
-std::shared_ptr<PerWorker<T>> find_or_make(Statistics::Blocks<PerWorker<T>>& blocks, std::string_view name,
-                                           unsigned workers) {
+std::shared_ptr<PerWorker<T>> find_or_make(Statistics::Named<Statistics::Blocks<PerWorker<T>>>& blocks,
+                                           std::string_view name, unsigned workers) {
     return find_or_make(blocks, std::string(name), [workers] { return std::make_shared<PerWorker<T>>(workers); });
+}
+
+template <class T>
+bool still_counts(const T& /*block*/) {
+    return false;
+}
+
+/// Connections outlive the listener that accepted them. Who accepts holds the block, so what is in the gauge when
+/// nobody does is all there will ever be.
+bool still_counts(const PerWorker<ListenerCounters>& listener) {
+    std::atomic_thread_fence(std::memory_order_acquire);  // with the last release
+    return listener.sum([](const ListenerCounters& counters) { return counters.connections.value(); }) != 0;
 }
 
 /// use_count() is exact enough: only the registry makes new owners, on this thread, so a count of 1 stays 1. The last
 /// other owner's release happens before the destruction here, through the reference count.
 template <class Map>
-void erase_unused(Map& blocks) {
-    std::erase_if(blocks, [](const auto& entry) { return entry.second.use_count() == 1; });
-}
-
-bool has_connections(const PerWorker<ListenerCounters>& listener) {
-    return listener.sum([](const ListenerCounters& counters) { return counters.connections.value(); }) != 0;
-}
-
-/// Connections outlive the listener that accepted them. Who accepts holds the block, so what is in the gauge when
-/// nobody does is all there will ever be.
-void erase_unused(Statistics::Blocks<PerWorker<ListenerCounters>>& listeners) {
-    std::erase_if(listeners, [](const auto& entry) {
-        if (entry.second.use_count() != 1) return false;
-        std::atomic_thread_fence(std::memory_order_acquire);  // with the last release
-        return !has_connections(*entry.second);
-    });
+void set_unused_aside(Statistics::Named<Map>& blocks, Statistics::TimePoint now) {
+    for (auto block = blocks.used.begin(); block != blocks.used.end();) {
+        const auto next = std::next(block);
+        if (block->second.use_count() == 1 && !still_counts(*block->second))
+            blocks.aside.push_back({blocks.used.extract(block), now});
+        block = next;
+    }
+    while (!blocks.aside.empty() && (blocks.aside.size() > Statistics::most_remembered ||
+                                     now - blocks.aside.front().since > Statistics::remembered_for))
+        blocks.aside.pop_front();
 }
 
 }  // namespace
@@ -107,13 +119,13 @@ void Statistics::config_loaded(bool success, std::chrono::system_clock::time_poi
     if (success) config_loads_.last_success = now;
 }
 
-void Statistics::drop_unused() {
-    erase_unused(routes_);
-    erase_unused(listeners_);
-    erase_unused(pools_);
-    erase_unused(servers_);
-    erase_unused(rate_limits_);
-    erase_unused(health_checks_);
+void Statistics::set_unused_aside(TimePoint now) {
+    observe::set_unused_aside(routes_, now);
+    observe::set_unused_aside(listeners_, now);
+    observe::set_unused_aside(pools_, now);
+    observe::set_unused_aside(servers_, now);
+    observe::set_unused_aside(rate_limits_, now);
+    observe::set_unused_aside(health_checks_, now);
 }
 
 }  // namespace nsboot_lb::observe

@@ -113,6 +113,8 @@ class Server::Impl {
         recall(**built, memories);
         go_live(std::move(*built));
         publish_listeners();
+        statistics_.set_unused_aside(
+            std::chrono::steady_clock::now());  // of earlier ones: the workers have this one not yet
         return {};
     }
 

@@ -1,10 +1,11 @@
 /// WebSocket and other upgrades: the handshake, the tunnel behind it and its end. Rows 32 to 34 in detail.
+#include "websocket.hpp"
+
 #include <chrono>
 
 #include <gmock/gmock.h>
 
 #include "shared_proxy.hpp"
-#include "websocket.hpp"
 
 namespace nsboot_lb::test {
 namespace {

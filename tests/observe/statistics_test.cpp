@@ -11,6 +11,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
+constexpr Statistics::TimePoint noon{12h};
+
 std::size_t bucket_that_took(std::chrono::nanoseconds duration) {
     Histogram histogram;
     histogram.observe(duration);
@@ -99,12 +101,12 @@ TEST(Statistics, a_name_that_a_reload_keeps_keeps_its_counts) {
     before->at(1).finished(Method::get, 206, 3ms);
     auto after = statistics.route("images");
     before.reset();
-    statistics.drop_unused();
+    statistics.set_unused_aside(noon);
     EXPECT_EQ(after->at(1).requests[0][CodeClass::success].value(), 1);
     EXPECT_EQ(statistics.route("images"), after);
 }
 
-TEST(Statistics, what_no_snapshot_holds_is_dropped) {
+TEST(Statistics, what_no_snapshot_holds_is_not_shown) {
     Statistics statistics(1);
     const auto kept = statistics.server("nsboot", "a");
     statistics.server("nsboot", "b");
@@ -113,7 +115,7 @@ TEST(Statistics, what_no_snapshot_holds_is_dropped) {
     statistics.pool("nsboot");
     statistics.rate_limit("login");
     statistics.health_checks("nsboot", "b");
-    statistics.drop_unused();
+    statistics.set_unused_aside(noon);
     ASSERT_EQ(statistics.servers().size(), 1);
     EXPECT_EQ(statistics.servers().begin()->second, kept);
     EXPECT_TRUE(statistics.routes().empty());
@@ -121,6 +123,48 @@ TEST(Statistics, what_no_snapshot_holds_is_dropped) {
     EXPECT_TRUE(statistics.pools().empty());
     EXPECT_TRUE(statistics.rate_limits().empty());
     EXPECT_TRUE(statistics.health_checks().empty());
+}
+
+TEST(Statistics, a_name_that_comes_back_goes_on_counting) {
+    Statistics statistics(2);
+    statistics.server("nsboot", "a")->at(1).opened.add(5);
+    statistics.server("other", "a")->at(1).opened.add(7);
+    statistics.set_unused_aside(noon);
+    EXPECT_TRUE(statistics.servers().empty());
+    statistics.set_unused_aside(noon + Statistics::remembered_for);
+    const auto back = statistics.server("nsboot", "a");
+    EXPECT_EQ(back->at(1).opened.value(), 5);
+    EXPECT_EQ(statistics.servers().size(), 1);
+    EXPECT_EQ(statistics.server("nsboot", "a"), back);
+}
+
+TEST(Statistics, a_name_that_is_gone_for_long_is_forgotten) {
+    Statistics statistics(1);
+    statistics.route("r")->at(0).finished(Method::get, 200, 1ms);
+    statistics.set_unused_aside(noon);
+    statistics.set_unused_aside(noon + Statistics::remembered_for + 1ns);
+    EXPECT_EQ(statistics.route("r")->at(0).duration.count(), 0);
+}
+
+TEST(Statistics, a_name_that_went_again_is_remembered_from_then_on) {
+    Statistics statistics(1);
+    statistics.pool("p")->at(0).retries.add();
+    statistics.set_unused_aside(noon);
+    statistics.pool("p");
+    statistics.set_unused_aside(noon + 30min);
+    statistics.set_unused_aside(noon + 80min);
+    EXPECT_EQ(statistics.pool("p")->at(0).retries.value(), 1);
+}
+
+TEST(Statistics, of_names_that_never_come_back_the_latest_are_remembered) {
+    Statistics statistics(1);
+    for (std::size_t i = 0; i <= Statistics::most_remembered; ++i) {
+        statistics.pool("p" + std::to_string(i))->at(0).retries.add();
+        statistics.set_unused_aside(noon);
+    }
+    EXPECT_EQ(statistics.pool("p0")->at(0).retries.value(), 0);
+    EXPECT_EQ(statistics.pool("p1")->at(0).retries.value(), 1);
+    EXPECT_EQ(statistics.pool("p" + std::to_string(Statistics::most_remembered))->at(0).retries.value(), 1);
 }
 
 TEST(Statistics, servers_of_two_pools_are_two_even_under_one_name) {
@@ -131,15 +175,26 @@ TEST(Statistics, servers_of_two_pools_are_two_even_under_one_name) {
     EXPECT_EQ(statistics.server("a", "x"), one);
 }
 
+TEST(Statistics, a_listener_is_shown_while_connections_of_it_are_open) {
+    Statistics statistics(2);
+    auto& mine = statistics.listener("l")->at(1);
+    mine.connections.add();
+    statistics.set_unused_aside(noon);
+    EXPECT_EQ(statistics.listeners().size(), 1);
+    mine.connections.sub();
+    statistics.set_unused_aside(noon);
+    EXPECT_TRUE(statistics.listeners().empty());
+}
+
 TEST(Statistics, remembers_when_the_configuration_was_last_good) {
     Statistics statistics(1);
-    const std::chrono::system_clock::time_point noon{std::chrono::hours(12)};
-    statistics.config_loaded(true, noon);
-    statistics.config_loaded(false, noon + 1h);
+    const std::chrono::system_clock::time_point loaded{std::chrono::hours(12)};
+    statistics.config_loaded(true, loaded);
+    statistics.config_loaded(false, loaded + 1h);
     EXPECT_EQ(statistics.config_loads().success, 1);
     EXPECT_EQ(statistics.config_loads().failure, 1);
     EXPECT_FALSE(statistics.config_loads().last_successful);
-    EXPECT_EQ(statistics.config_loads().last_success, noon);
+    EXPECT_EQ(statistics.config_loads().last_success, loaded);
 }
 
 /// Under the thread sanitizer this is the proof of the contract: workers count and leave while the control thread sums
@@ -165,7 +220,7 @@ TEST(Statistics, workers_count_while_the_control_thread_sums_and_drops) {
         last = now;
     }
     block.reset();
-    while (!statistics.routes().empty()) statistics.drop_unused();
+    while (!statistics.routes().empty()) statistics.set_unused_aside(noon);
     for (std::thread& thread : threads) thread.join();
 }
 

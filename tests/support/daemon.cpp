@@ -171,12 +171,26 @@ void Daemon::rewrite_config(const std::string& config) {
     directory_.write(config_file_.filename().string(), substitute(config, substitutions_));
 }
 
-std::size_t Daemon::resident_bytes() const {
+/// A number of /proc/PID/status.
+std::size_t Daemon::process_status(std::string_view field) const {
     std::ifstream status{"/proc/" + std::to_string(process_->pid()) + "/status"};
     for (std::string line; std::getline(status, line);) {
-        if (line.starts_with("VmRSS:")) return std::stoul(line.substr(6)) * 1024;
+        if (line.starts_with(field)) return std::stoul(line.substr(field.size()));
     }
-    throw Failure("the daemon has no VmRSS");
+    throw Failure("the daemon has no " + std::string{field});
+}
+
+std::size_t Daemon::resident_bytes() const {
+    return process_status("VmRSS:") * 1024;
+}
+
+std::size_t Daemon::threads() const {
+    return process_status("Threads:");
+}
+
+std::size_t Daemon::descriptors() const {
+    const std::filesystem::directory_iterator all{"/proc/" + std::to_string(process_->pid()) + "/fd"};
+    return static_cast<std::size_t>(std::distance(begin(all), end(all)));
 }
 
 }  // namespace nsboot_lb::test

@@ -76,6 +76,8 @@ class Daemon {
     std::string output() const { return process_->output(Output::standard); }
     std::size_t output_position() const { return process_->position(Output::standard); }
     std::size_t resident_bytes() const;
+    std::size_t descriptors() const;
+    std::size_t threads() const;
 
   private:
     struct Bound {
@@ -83,6 +85,7 @@ class Daemon {
         std::uint16_t port = 0;
     };
     void learn_ports();
+    std::size_t process_status(std::string_view field) const;
     void stop();
 
     TemporaryDirectory directory_;

@@ -13,7 +13,7 @@ namespace nsboot_lb::observe {
 
 using MetricFamilies = std::vector<prometheus::MetricFamily>;
 
-/// Everything in `statistics`, after dropping what no snapshot holds any more.
+/// Everything in `statistics`, after setting aside what nothing counts in any more.
 void collect_statistics(Statistics& statistics, MetricFamilies& into);
 /// What the counts may come to.
 void collect_limits(std::uint64_t client_connections, MetricFamilies& into);

@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <list>
 #include <map>
 #include <memory>
 #include <string>
@@ -182,11 +183,18 @@ class PerWorker {
 };
 
 /// The registry. All members are for the control thread; only the blocks handed out are for workers. A block is found
-/// again under its name, so counts survive a reload that keeps the name; one that only the registry still holds is
-/// dropped by drop_unused(), which each scrape calls. A listener's is held by its open connections too: by the gauge
-/// that counts them.
+/// again under its name, so counts survive a reload that keeps the name. One that only the registry still holds is set
+/// aside by set_unused_aside(), which each scrape and each reload calls: it is not shown any more, but a name that
+/// comes back before long goes on counting where it stopped. A listener's is held by its open connections too: by the
+/// gauge that counts them.
 class Statistics {
   public:
+    using TimePoint = std::chrono::steady_clock::time_point;
+    /// How long a name that is gone is remembered, and how many of each kind, the latest. Names may be made up anew
+    /// with each reload, and do not come back then.
+    static constexpr std::chrono::hours remembered_for{1};
+    static constexpr std::size_t most_remembered = 256;
+
     /// `workers` is at least 1 and stays for the process' life.
     explicit Statistics(unsigned workers);
     Statistics(const Statistics&) = delete;
@@ -198,6 +206,16 @@ class Statistics {
     using ServerName = std::pair<std::string, std::string>;
     template <class T>
     using ServerBlocks = std::map<ServerName, std::shared_ptr<T>>;
+    /// The blocks of one kind: those in use, and those that were set aside, the latest last.
+    template <class Map>
+    struct Named {
+        struct Aside {
+            typename Map::node_type entry;
+            TimePoint since;
+        };
+        Map used;
+        std::list<Aside> aside;
+    };
 
     std::shared_ptr<PerWorker<RouteCounters>> route(std::string_view name);
     std::shared_ptr<PerWorker<ListenerCounters>> listener(std::string_view name);
@@ -211,17 +229,17 @@ class Statistics {
     /// Notes the end of a load of the configuration, the first one at start included.
     void config_loaded(bool success, std::chrono::system_clock::time_point now);
 
-    /// Forgets the blocks that no snapshot holds any more.
-    void drop_unused();
+    /// Sets aside the blocks that nothing counts in any more, and forgets those that were for long.
+    void set_unused_aside(TimePoint now);
 
     // For the collector and the status page.
     unsigned workers() const { return workers_.workers(); }
-    const Blocks<PerWorker<RouteCounters>>& routes() const { return routes_; }
-    const Blocks<PerWorker<ListenerCounters>>& listeners() const { return listeners_; }
-    const Blocks<PerWorker<PoolCounters>>& pools() const { return pools_; }
-    const ServerBlocks<PerWorker<ServerCounters>>& servers() const { return servers_; }
-    const Blocks<PerWorker<RateLimitCounters>>& rate_limits() const { return rate_limits_; }
-    const ServerBlocks<HealthCheckCounters>& health_checks() const { return health_checks_; }
+    const Blocks<PerWorker<RouteCounters>>& routes() const { return routes_.used; }
+    const Blocks<PerWorker<ListenerCounters>>& listeners() const { return listeners_.used; }
+    const Blocks<PerWorker<PoolCounters>>& pools() const { return pools_.used; }
+    const ServerBlocks<PerWorker<ServerCounters>>& servers() const { return servers_.used; }
+    const Blocks<PerWorker<RateLimitCounters>>& rate_limits() const { return rate_limits_.used; }
+    const ServerBlocks<HealthCheckCounters>& health_checks() const { return health_checks_.used; }
     const PerWorker<WorkerCounters>& worker_counters() const { return workers_; }
 
     struct ConfigLoads {
@@ -234,12 +252,12 @@ class Statistics {
 
   private:
     PerWorker<WorkerCounters> workers_;
-    Blocks<PerWorker<RouteCounters>> routes_;
-    Blocks<PerWorker<ListenerCounters>> listeners_;
-    Blocks<PerWorker<PoolCounters>> pools_;
-    ServerBlocks<PerWorker<ServerCounters>> servers_;
-    Blocks<PerWorker<RateLimitCounters>> rate_limits_;
-    ServerBlocks<HealthCheckCounters> health_checks_;
+    Named<Blocks<PerWorker<RouteCounters>>> routes_;
+    Named<Blocks<PerWorker<ListenerCounters>>> listeners_;
+    Named<Blocks<PerWorker<PoolCounters>>> pools_;
+    Named<ServerBlocks<PerWorker<ServerCounters>>> servers_;
+    Named<Blocks<PerWorker<RateLimitCounters>>> rate_limits_;
+    Named<ServerBlocks<HealthCheckCounters>> health_checks_;
     ConfigLoads config_loads_;
 };
 
