@@ -120,6 +120,7 @@ void WorkerThread::end_listener(Listener& ended) {
     ended.source.remove();
     listeners_.remove_if([&](const Listener& listener) { return &listener == &ended; });
     check_listened();
+    check_drained();
 }
 
 void WorkerThread::check_listened() {
@@ -242,7 +243,8 @@ void WorkerThread::abort_all() {
 void WorkerThread::check_drained() {
     if (!sessions_.empty()) return;
     if (auto drained = std::exchange(drained_, {})) drained();
-    if (!leaving_) return;
+    // A listener's coroutine ends by itself soon after it was told to; the loop has to be there for that.
+    if (!leaving_ || !listeners_.empty()) return;
     worker_.reactor.stop();
     worker_.deadlines.stop();
     work_.reset();
