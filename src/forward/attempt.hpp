@@ -20,7 +20,7 @@ struct Attempt {
     Attempt& operator=(const Attempt&) = delete;
 
     const upstream::Endpoint& endpoint;
-    EndpointView& endpoint_view;
+    const EndpointView endpoint_view;
     upstream::InFlight slot;
     std::unique_ptr<upstream::Connection> connection;
     upstream::Connecting connecting;  ///< while there is no connection yet

@@ -50,6 +50,7 @@ void Exchange::clear() {
     request_id = {};
     view.reset();
     route = nullptr;
+    tunnel_view.reset();
     tried.clear();
     request_additions.clear();
     response_additions.clear();

@@ -251,6 +251,12 @@ net::Task<bool> run(Worker& worker, Direction& direction, Tunnel& tunnel) {
     co_return ended_well;
 }
 
+void let_go_of_view(Exchange& exchange) {
+    exchange.tunnel_view = std::make_shared<TunnelView>(*exchange.route);
+    exchange.route = &exchange.tunnel_view->route;
+    exchange.view.reset();
+}
+
 }  // namespace
 
 void end_tunnel(const Client& client) {
@@ -260,7 +266,6 @@ void end_tunnel(const Client& client) {
 net::Task<After> tunnel(Worker& worker, Exchange& exchange, Attempt& attempt) {
     auto& client = *exchange.client;
     auto& server = *attempt.connection;
-    auto& gauges = *exchange.route->pool->counters;
     exchange.status = worker.response_head.status;
     exchange.response_started = true;
     write_interim_head(worker, worker.response_head, worker.response_out);
@@ -276,8 +281,10 @@ net::Task<After> tunnel(Worker& worker, Exchange& exchange, Attempt& attempt) {
         co_return After::reset;
     }
 
+    auto& gauges = *exchange.route->pool->counters;
     gauges.tunnels_active.add();
     Tunnel shared{worker, client, server.stream, *exchange.route->tunnel_idle};
+    let_go_of_view(exchange);
     Direction up{client.stream, server.stream, client.input, exchange.body_received};
     Direction down{server.stream, client.stream, server.input, exchange.body_sent, &shared.frames};
     net::Concurrent<bool> upward{run(worker, up, shared)};

@@ -64,6 +64,13 @@ WorkerView::WorkerView(Worker& worker, std::shared_ptr<const Snapshot> compiled)
     send_timeout = &worker.deadlines.list(timeouts.send);
 }
 
+TunnelView::TunnelView(const RouteView& began_with) : pool(began_with.pool->pool) {
+    entry.name = began_with.entry->name;
+    entry.counters = began_with.entry->counters;
+    route.entry = &entry;
+    route.counters = began_with.counters;
+}
+
 RequestIds::RequestIds() {
     std::array<std::uint64_t, 2> seed{};
     if (getrandom(seed.data(), sizeof seed, 0) != static_cast<ssize_t>(sizeof seed)) {

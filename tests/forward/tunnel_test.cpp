@@ -31,7 +31,9 @@ class TunnelTest : public ::testing::Test {
         snapshot->no_route.counters = statistics.route("none");
         snapshot->pools.push_back(pool.pool());
         RouteEntry& entry = snapshot->routes.emplace_back();
+        entry.name = "all";
         entry.counters = statistics.route("all");
+        began_with = snapshot;
         made.exchange.view = new WorkerView(made.worker, std::move(snapshot));
         made.exchange.route = &made.exchange.view->routes[0];
 
@@ -57,6 +59,7 @@ class TunnelTest : public ::testing::Test {
     upstream::testing::TestPool pool{upstream::testing::ServerSpec{}};
     observe::Statistics statistics{1};
     MadeExchange made{"GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"};
+    std::weak_ptr<const Snapshot> began_with;
     std::optional<Attempt> attempt;
     Peer client;
     Peer server;
@@ -74,6 +77,20 @@ TEST_F(TunnelTest, PassesOnWhatEachSideSaysBeforeItCloses) {
                                             "from"));
     EXPECT_EQ(server.received(), "from the client");
     EXPECT_EQ(made.exchange.reason, observe::Reason::none);
+}
+
+// Reloads do not end tunnels; what each began with would add up.
+TEST_F(TunnelTest, KeepsNothingOfItsConfigurationButItsPoolAndWhatItIsCountedUnder) {
+    client.shutdown();
+    server.shutdown();
+    EXPECT_FALSE(began_with.expired());
+    EXPECT_EQ(run(), After::close);
+    EXPECT_TRUE(began_with.expired());
+    EXPECT_EQ(made.exchange.route->entry->name, "all");
+    EXPECT_EQ(made.exchange.route->counters, &statistics.route("all")->at(0));
+    EXPECT_EQ(attempt->endpoint.server, "a");
+    made.exchange.clear();
+    EXPECT_EQ(made.exchange.tunnel_view, nullptr);
 }
 
 // One that comes to be between the moment in which all were told and the daemon's last.

@@ -24,6 +24,7 @@ namespace nsboot_lb::forward {
 
 struct WorkerView;
 struct RouteView;
+struct TunnelView;
 class Tunnel;
 
 /// A client connection as exchanges see it. Owned by its session, on one worker.
@@ -104,7 +105,8 @@ struct Exchange {
     // What was decided.
     boost::intrusive_ptr<WorkerView> view;
     const RouteView* route = nullptr;
-    std::vector<std::uint16_t> tried;                                    ///< endpoints, by index in the pool
+    std::shared_ptr<const TunnelView> tunnel_view;  ///< of a tunnel: what `route` is in, instead of `view`
+    std::vector<std::uint16_t> tried;               ///< endpoints, by index in the pool
     std::vector<std::pair<std::string, std::string>> request_additions;  ///< fields to add, made by filters
     std::vector<std::pair<std::string, std::string>> response_additions;
     std::string host_text;  ///< of a Host field that a filter put in place of the client's

@@ -81,6 +81,18 @@ struct WorkerView {
 
 using WorkerViewPtr = boost::intrusive_ptr<WorkerView>;
 
+/// What a tunnel keeps of the view that it began with: its pool, and under what it is counted and logged. It may last
+/// for days, and a view with its snapshot is megabytes where the configuration is large.
+struct TunnelView {
+    explicit TunnelView(const RouteView& began_with);
+    TunnelView(const TunnelView&) = delete;
+    TunnelView& operator=(const TunnelView&) = delete;
+
+    const std::shared_ptr<const upstream::Pool> pool;
+    RouteEntry entry;
+    RouteView route;
+};
+
 /// Random enough to tell requests apart, cheap enough to make for each: xorshift128+ seeded from the kernel.
 class RequestIds {
   public:

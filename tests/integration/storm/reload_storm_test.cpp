@@ -5,6 +5,7 @@
 #include <array>
 #include <chrono>
 #include <iostream>
+#include <memory>
 #include <signal.h>
 #include <span>
 #include <string>
@@ -15,6 +16,7 @@
 #include "client.hpp"
 #include "daemon.hpp"
 #include "traffic.hpp"
+#include "websocket.hpp"
 
 namespace nsboot_lb::test {
 namespace {
@@ -219,6 +221,49 @@ TEST_F(ReloadStorm, NobodyNoticesAndNothingGrows) {
     EXPECT_NEAR(mean(last, &Sample::descriptors), mean(first, &Sample::descriptors), idle_connections);
     // The writer of an access log that was given up may take a moment to end.
     EXPECT_NEAR(mean(last, &Sample::threads), mean(first, &Sample::threads), 1);
+}
+
+/// Some hundred routes, so that a configuration that is kept is seen.
+std::string large_config(const std::string& address, std::size_t turn) {
+    std::string text = "workers: 2\nlisteners: [{name: main, address: \"127.0.0.1:0\"}]\npools: {p: {servers: [\"" +
+                       address + "\"]}}\nroutes:\n  - {match: {path: /turn}, respond: {body: \"" +
+                       std::to_string(turn) + "\"}}\n";
+    for (int route = 0; route < 500; ++route)
+        text += "  - {match: {path_prefix: /some/path/" + std::to_string(route) + "}, pool: p}\n";
+    return text + "  - {pool: p}\n";
+}
+
+// They may last for days, and each may have begun under another configuration.
+TEST(Reload, TunnelsDoNotKeepTheConfigurationThatTheyBeganWith) {
+    constexpr std::size_t tunnels = 20;
+    constexpr std::size_t most_bytes_each = 256 * 1024;  // a view of this configuration is three times that
+    Traffic traffic{1};
+    traffic.start();
+    Daemon daemon{large_config(traffic.servers()[0], 0)};
+    Client asking = daemon.connect();
+    const auto reload = [&](std::size_t turn) {
+        daemon.rewrite_config(large_config(traffic.servers()[0], turn));
+        daemon.signal(SIGHUP);
+        const auto deadline = std::chrono::steady_clock::now() + patience;
+        while (asking.exchange(get("/turn")).body != std::to_string(turn))
+            ASSERT_LT(std::chrono::steady_clock::now(), deadline) << daemon.log();
+    };
+    for (std::size_t turn = 1; turn <= tunnels; ++turn) reload(turn);
+    const auto before = daemon.resident_bytes();
+    std::vector<std::unique_ptr<Client>> held;
+    for (std::size_t turn = tunnels + 1; turn <= 2 * tunnels; ++turn) {
+        held.push_back(std::make_unique<Client>(daemon.port()));
+        ASSERT_EQ(held.back()->exchange(websocket_request).status(), 101);
+        reload(turn);
+    }
+    const auto after = daemon.resident_bytes();
+    std::cout << tunnels << " tunnels of as many configurations: resident KiB " << before / 1024 << " to "
+              << after / 1024 << "\n";
+    for (const auto& tunnel : held) {
+        tunnel->send(client_frame(text_frame, "still here"));
+        EXPECT_EQ(receive_frame(*tunnel).payload, "still here");
+    }
+    if (!sanitized) EXPECT_LT(after, before + tunnels * most_bytes_each);
 }
 
 }  // namespace
