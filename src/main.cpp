@@ -91,7 +91,7 @@ int run(const std::string& file, const wiring::CommandLine& command) {
     }
     wiring::Service service{control};
     wiring::Admin admin{control, server, service, file};
-    if (const auto applied = admin.apply(&inheritance.sockets); !applied) {
+    if (const auto applied = admin.start(inheritance.sockets); !applied) {
         log::error("{}", applied.error());
         return exit_error;
     }

@@ -91,7 +91,8 @@ class Server::Impl {
         background_.join();
     }
 
-    std::expected<void, std::vector<std::string>> apply(config::Config loaded, InheritedSockets* inherited = nullptr,
+    std::expected<void, std::vector<std::string>> apply(config::Config loaded, const Prepare& prepare,
+                                                        InheritedSockets* inherited = nullptr,
                                                         const std::vector<ServerMemory>& memories = {}) {
         auto config = std::make_shared<const config::Config>(std::move(loaded));
         names_.prepare(*config);
@@ -101,6 +102,9 @@ class Server::Impl {
         if (!access_log) return std::unexpected{std::vector{std::move(access_log.error())}};
         auto event_log = open_event_log(config_.get(), *config);
         if (!event_log) return std::unexpected{std::vector{std::move(event_log.error())}};
+        if (auto prepared = prepare(*config); !prepared)
+            return std::unexpected{std::vector{std::move(prepared.error())}};
+        // Last, since what it binds is kept: nothing may fail behind it.
         if (auto bound = listeners_.bind(*config, inherited); !bound)
             return std::unexpected{std::vector{std::move(bound.error())}};
 
@@ -267,7 +271,8 @@ Server::~Server() = default;
 
 std::expected<void, std::vector<std::string>> Server::start(config::Config config, InheritedSockets& inherited,
                                                             const std::vector<ServerMemory>& memories) {
-    auto applied = impl_->apply(std::move(config), &inherited, memories);
+    const Prepare nothing = [](const config::Config&) { return std::expected<void, std::string>{}; };
+    auto applied = impl_->apply(std::move(config), nothing, &inherited, memories);
     if (!applied) return applied;
     impl_->start_workers();
     impl_->statistics_.config_loaded(true, std::chrono::system_clock::now());
@@ -275,7 +280,7 @@ std::expected<void, std::vector<std::string>> Server::start(config::Config confi
     return {};
 }
 
-Reloaded Server::reload() {
+Reloaded Server::reload(const Prepare& prepare) {
     Reloaded result;
     if (impl_->draining_) {
         // It would listen again on what it is about to leave.
@@ -287,7 +292,7 @@ Reloaded Server::reload() {
     auto loaded = config::load(impl_->config_file_);
     for (const auto& problem : loaded.problems) result.problems.push_back(problem.text());
     if (loaded.config) {
-        auto applied = impl_->apply(std::move(*loaded.config));
+        auto applied = impl_->apply(std::move(*loaded.config), prepare);
         result.successful = applied.has_value();
         if (!applied) std::ranges::move(applied.error(), std::back_inserter(result.problems));
     }

@@ -1,5 +1,7 @@
 #include "wiring.hpp"
 
+#include <utility>
+
 #include <boost/asio/post.hpp>
 
 #include "nsboot_lb/observe/access_log.hpp"
@@ -97,38 +99,50 @@ log::Level log_level(config::LogLevel level) {
 Admin::Admin(boost::asio::io_context& control, server::Server& server, Service& service, std::string config_file)
     : control_(control), server_(server), service_(service), config_file_(std::move(config_file)) {}
 
-std::expected<void, std::string> Admin::apply(server::InheritedSockets* inherited) {
+std::expected<void, std::string> Admin::start(server::InheritedSockets& inherited) {
     const auto& wanted = server_.config().admin;
-    if (!wanted) {
-        admin_.reset();
-        return {};
-    }
-    if (admin_ && wanted->address == address_) {
-        admin_->set_access(*wanted);
-        return {};
-    }
-    auto started = admin::AdminServer::start(control_, *wanted, context(), inherited);
-    if (!started) return std::unexpected{std::move(started.error())};
-    admin_ = std::move(*started);
+    if (!wanted) return {};
+    auto started = admin::AdminServer::start(control_, *wanted, context(), &inherited);
+    if (!started) return std::unexpected{"admin: " + started.error()};
+    next_ = std::move(*started);
+    take_over();
+    return {};
+}
+
+/// Listens on an address that is new, beside the old one: only what is bound may be swapped to.
+std::expected<void, std::string> Admin::prepare(const config::Config& wanted) {
+    if (!wanted.admin || (admin_ && wanted.admin->address == address_)) return {};
+    auto started = admin::AdminServer::start(control_, *wanted.admin, context());
+    if (!started) return std::unexpected{"admin: " + started.error()};
+    next_ = std::move(*started);
+    return {};
+}
+
+void Admin::take_over() {
+    const auto& wanted = server_.config().admin;
+    if (wanted && !next_) return admin_->set_access(*wanted);
+    previous_ = std::exchange(admin_, std::move(next_));
+    // It may be serving the request that asked for this.
+    boost::asio::post(control_, [this] { previous_.reset(); });
+    if (!wanted) return;
     address_ = wanted->address;
     log::info("admin listening on {}", admin_->address());
-    return {};
 }
 
 admin::ReloadResult Admin::reload() {
     const bool leaving = server_.draining();  // systemd knows, and is not to be told otherwise
     if (!leaving) service_.reloading();
-    auto reloaded = server_.reload();
+    auto reloaded = server_.reload([this](const config::Config& wanted) { return prepare(wanted); });
     if (!leaving) service_.ready(server_.config());
     admin::ReloadResult result{reloaded.successful, std::move(reloaded.problems), std::move(reloaded.changes),
                                std::move(reloaded.restart_needed)};
-    if (!result.successful) return result;
+    if (!result.successful) {
+        next_.reset();
+        return result;
+    }
     log::set_level(log_level(server_.config().logging.level));
-    // Not from within a request that the admin listener is serving: it may be about to be replaced.
-    boost::asio::post(control_, [this] {
-        if (const auto applied = apply(); !applied) log::error("{}", applied.error());
-        keep_sockets();
-    });
+    take_over();
+    keep_sockets();
     return result;
 }
 

@@ -21,9 +21,10 @@ class Admin {
   public:
     Admin(boost::asio::io_context& control, server::Server& server, Service& service, std::string config_file);
 
-    /// Listens as the server's configuration now says; on a socket of `inherited` if there is one for it.
-    std::expected<void, std::string> apply(server::InheritedSockets* inherited = nullptr);
-    /// Reloads the configuration, logs and admin listener included.
+    /// Listens as the server's configuration says, on a socket of `inherited` if there is one for it.
+    std::expected<void, std::string> start(server::InheritedSockets& inherited);
+    /// Reloads the configuration, logs and admin listener included. All or nothing: an admin address that cannot be had
+    /// refuses it.
     admin::ReloadResult reload();
     /// Every listening socket of this process: the server's and the admin listener's own.
     std::vector<server::ListeningSockets> sockets() const;
@@ -33,6 +34,8 @@ class Admin {
     void leave();
 
   private:
+    std::expected<void, std::string> prepare(const config::Config& wanted);
+    void take_over();
     admin::AdminContext context();
     admin::Status status() const;
     std::vector<admin::PoolStatus> pools() const;
@@ -42,6 +45,8 @@ class Admin {
     Service& service_;
     const std::string config_file_;
     std::unique_ptr<admin::AdminServer> admin_;
+    std::unique_ptr<admin::AdminServer> next_;      ///< of a reload that is going on, bound already
+    std::unique_ptr<admin::AdminServer> previous_;  ///< about to be closed
     config::BindAddress address_;
 };
 

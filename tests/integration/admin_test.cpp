@@ -1,4 +1,9 @@
 /// The admin listener from outside: what it says must move with what happens.
+#include <chrono>
+#include <filesystem>
+#include <signal.h>
+#include <string>
+
 #include <boost/json.hpp>
 #include <gmock/gmock.h>
 
@@ -174,6 +179,92 @@ admin: {address: "unix:$dir/admin.sock"}
                         {{"$origin", origin.address()}}};
     Client client{(daemon.directory() / "admin.sock").string()};
     EXPECT_EQ(client.exchange(get("/healthz")).status(), 200);
+}
+
+/// A reload that moves the admin listener: with everything else, or not at all.
+class AdminReload : public testing::Test {
+  protected:
+    static std::string config(const std::string& version, const std::string& admin, const std::string& listeners = "") {
+        return substitute(R"(
+workers: 1
+listeners:
+  - {address: "127.0.0.1:0", name: front}
+$listenerspools: {servers: {servers: ["127.0.0.1:81"]}}
+routes:
+  - {name: version, match: {path: /}, respond: {body: $version}}
+  - {pool: servers}
+admin: {address: "$admin"}
+)",
+                          {{"$version", version}, {"$admin", admin}, {"$listeners", listeners}});
+    }
+    std::string version() const { return daemon_.connect().exchange(get("/")).body; }
+    /// A worker may serve one more request by the old configuration when the reload has been answered.
+    void await_version(const std::string& wanted) const {
+        const auto deadline = std::chrono::steady_clock::now() + patience;
+        while (version() != wanted) ASSERT_LT(std::chrono::steady_clock::now(), deadline);
+    }
+    std::filesystem::path file(const std::string& name) const { return daemon_.directory() / name; }
+    void expect_old_configuration() const {
+        EXPECT_EQ(version(), "one");
+        EXPECT_EQ(daemon_.metric("nsboot_lb_config_last_reload_successful"), 0);
+        EXPECT_THAT(daemon_.admin_get("/api/v1/config").body, HasSubstr("body: one"));
+    }
+
+    Daemon daemon_{config("one", "127.0.0.1:0")};
+};
+
+TEST_F(AdminReload, IsRefusedWholeIfTheAddressIsTaken) {
+    const Origin taken;
+    const auto before = daemon_.log_position();
+    daemon_.rewrite_config(config("two", taken.address(), "  - {address: \"unix:$dir/new.sock\", name: new}\n"));
+    const Message refused = daemon_.admin_post("/api/v1/reload");
+    EXPECT_EQ(refused.status(), 422);
+    const auto body = boost::json::parse(refused.body).as_object();
+    EXPECT_FALSE(body.at("successful").as_bool());
+    ASSERT_EQ(body.at("problems").as_array().size(), 1U) << refused.body;
+    EXPECT_THAT(std::string{body.at("problems").as_array()[0].as_string()},
+                HasSubstr("admin: cannot listen on " + taken.address()));
+    EXPECT_TRUE(body.at("changes").as_array().empty());
+    EXPECT_FALSE(std::filesystem::exists(file("new.sock")));
+    expect_old_configuration();
+
+    daemon_.await_log("configuration refused", before);
+    const auto again = daemon_.log_position();
+    daemon_.signal(SIGHUP);
+    daemon_.await_log(taken.address(), again);
+    daemon_.await_log("configuration refused", again);
+    expect_old_configuration();
+}
+
+TEST_F(AdminReload, LeavesNothingBehindIfAListenerCannotBeHad) {
+    const Origin taken;
+    daemon_.rewrite_config(
+        config("two", "unix:$dir/admin.sock", "  - {address: \"" + taken.address() + "\", name: taken}\n"));
+    EXPECT_EQ(daemon_.admin_post("/api/v1/reload").status(), 422);
+    EXPECT_FALSE(std::filesystem::exists(file("admin.sock")));
+    expect_old_configuration();
+}
+
+TEST_F(AdminReload, MovesToAnotherAddressOrGoes) {
+    const auto before = daemon_.log_position();
+    daemon_.rewrite_config(config("two", "unix:$dir/admin.sock"));
+    const Message moved = daemon_.admin_post("/api/v1/reload");
+    EXPECT_EQ(moved.status(), 200);
+    EXPECT_THAT(daemon_.await_log("admin listening on", before), HasSubstr("unix:" + file("admin.sock").string()));
+    {
+        Client client{file("admin.sock").string()};
+        EXPECT_EQ(client.exchange(get("/healthz")).status(), 200);
+    }
+    await_version("two");
+    EXPECT_THROW(daemon_.admin_get("/healthz"), Failure);
+
+    // No admin listener at all is a wish like any other.
+    Client client{file("admin.sock").string()};
+    daemon_.rewrite_config(substitute(config("three", ""), {{"admin: {address: \"\"}\n", ""}}));
+    EXPECT_EQ(client.exchange("POST /api/v1/reload HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n").status(), 200);
+    await_version("three");
+    EXPECT_EQ(client.await_end(), End::closed);
+    EXPECT_FALSE(std::filesystem::exists(file("admin.sock")));
 }
 
 }  // namespace

@@ -65,9 +65,11 @@ class Server {
     /// of endpoints that there are no more are passed over.
     std::expected<void, std::vector<std::string>> start(config::Config config, InheritedSockets& inherited,
                                                         const std::vector<ServerMemory>& memories);
-    /// Loads the configuration file anew. All or nothing: with an error the old configuration goes on. Refused while
-    /// draining.
-    Reloaded reload();
+    /// What else a configuration needs, made ready before anything is swapped. An error refuses it.
+    using Prepare = std::function<std::expected<void, std::string>(const config::Config&)>;
+    /// Loads the configuration file anew. All or nothing: with an error, `prepare`'s too, the old configuration goes on;
+    /// what was prepared is then the caller's to let go of. Refused while draining.
+    Reloaded reload(const Prepare& prepare);
     /// Stops accepting, finishes what is in flight up to shutdown.drain_timeout, then calls `done` (on the control
     /// thread).
     void drain(std::function<void()> done);
