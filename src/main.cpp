@@ -80,6 +80,7 @@ int run(const std::string& file, const wiring::CommandLine& command) {
         std::cerr << "nsboot-lb: error: " << ready.error() << '\n';
         return exit_error;
     }
+    const log::Queue log_queue;
 
     boost::asio::io_context control{1};
     wiring::Signals signals{control};

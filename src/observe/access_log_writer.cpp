@@ -3,25 +3,18 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <csignal>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <system_error>
 #include <unistd.h>
 #include <utility>
 
+#include "block_signals.hpp"
 #include "nsboot_lb/observe/log.hpp"
 
 namespace nsboot_lb::observe {
 
 namespace {
-
-/// Signals are the control thread's; and SIGPIPE must stay an error of write().
-void block_all_signals() {
-    sigset_t all;
-    sigfillset(&all);
-    pthread_sigmask(SIG_BLOCK, &all, nullptr);
-}
 
 std::atomic<std::uint64_t> lost_in_all{0};
 

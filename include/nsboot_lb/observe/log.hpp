@@ -1,6 +1,7 @@
 #pragma once
 /// The event log, of what happens to the daemon rather than to a request. Any thread may log at any time, also before
-/// init() (then to stderr); a line that cannot be written at once is dropped and counted, so that nobody waits.
+/// init() (then to stderr); a line that cannot be written at once is dropped and counted, so that nobody waits. While
+/// there is a Queue, nobody waits for a disk either. All but logging is for one thread, the control thread.
 ///
 ///     log::warn("server is down pool={} server={} reason={}", pool, server, reason);
 ///
@@ -47,6 +48,16 @@ class Target {
 };
 /// Lines go there from now on.
 void use(Target target);
+
+/// While it lives, a thread of its own writes the lines, and opens files anew; 1024 may wait for a disk, then the
+/// oldest are lost and counted. Its end waits until all are written. At most one at a time.
+class Queue {
+  public:
+    Queue();
+    ~Queue();
+    Queue(const Queue&) = delete;
+    Queue& operator=(const Queue&) = delete;
+};
 
 /// Opens and uses `target`. If it cannot be opened, lines go where they went before.
 std::expected<void, std::string> init(Level level, const std::string& target);
