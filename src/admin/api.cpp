@@ -144,6 +144,9 @@ ApiResponse change_server(const AdminContext& context, const ApiRequest& request
         case ChangeResult::no_such_pool: return error(404, "there is no pool \"" + path->pool + "\"");
         case ChangeResult::no_such_server:
             return error(404, "the pool \"" + path->pool + "\" has no server \"" + path->server + "\"");
+        case ChangeResult::unresolved:
+            return error(409, "the name of the server \"" + path->server +
+                                  "\" has no address yet, so there is nothing to change; see the event log");
     }
     boost::json::array endpoints;
     for (const PoolStatus& pool : context.pools()) {

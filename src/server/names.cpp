@@ -2,6 +2,7 @@
 
 #include <future>
 #include <thread>
+#include <utility>
 
 #include "nsboot_lb/observe/log.hpp"
 
@@ -20,14 +21,20 @@ void log_failure(std::string_view host, std::string_view why) {
 
 /// The answers for `names`, or what has come of them after `patience`. On a thread of its own, left to itself if the
 /// system's resolver takes longer: nothing can interrupt that one.
-upstream::Addresses look_up(const upstream::Names& names) {
-    auto answered = std::make_shared<std::promise<upstream::Addresses>>();
+upstream::Prepared look_up(const upstream::Names& names) {
+    auto answered = std::make_shared<std::promise<upstream::Prepared>>();
     auto answers = answered->get_future();
     std::thread{[names, answered] {
         boost::asio::io_context loop;
-        upstream::Resolver resolver{loop, {nullptr, log_failure}};
+        upstream::Prepared found;
+        const auto fails = [&](std::string_view host, std::string_view why) {
+            found.failing.emplace(host);
+            log_failure(host, why);
+        };
+        upstream::Resolver resolver{loop, {nullptr, fails}};
         resolver.prepare(names, patience, [&] {
-            answered->set_value(resolver.addresses());
+            found.addresses = resolver.addresses();
+            answered->set_value(found);
             loop.stop();
         });
         loop.run();
@@ -45,17 +52,17 @@ void Names::prepare(const config::Config& config) {
     auto missing = upstream::names_of(config);
     std::erase_if(missing, [&](const auto& name) { return known.contains(name.first); });
     if (missing.empty()) return;
-    for (auto& [host, answer] : look_up(missing)) prepared_[host] = std::move(answer);
+    auto found = look_up(missing);
+    for (auto& [host, answer] : found.addresses) prepared_.addresses[host] = std::move(answer);
+    prepared_.failing.merge(found.failing);
 }
 
 void Names::follow(const config::Config& config) {
-    const auto names = upstream::names_of(config);
-    std::erase_if(prepared_, [&](const auto& known) { return !names.contains(known.first); });
-    resolver_.follow(names);
+    resolver_.follow(upstream::names_of(config), std::exchange(prepared_, {}));
 }
 
 upstream::Addresses Names::addresses() const {
-    auto all = prepared_;
+    auto all = prepared_.addresses;
     for (const auto& [host, answer] : resolver_.addresses()) all[host] = answer;
     return all;
 }

@@ -365,7 +365,10 @@ Server::Changed Server::change_server(std::string_view pool, std::string_view se
     const auto& pools = impl_->snapshot_->pools;
     const auto found = std::ranges::find_if(pools, [&](const auto& candidate) { return candidate->name() == pool; });
     if (found == pools.end()) return Changed::no_such_pool;
-    auto result = Changed::no_such_server;
+    const auto& configured = (*found)->config().servers;
+    auto result = std::ranges::find(configured, server, &config::Server::name) != configured.end()
+                      ? Changed::unresolved
+                      : Changed::no_such_server;
     const auto now = std::chrono::steady_clock::now();
     for (const auto& endpoint : (*found)->endpoints()) {
         if (endpoint.server != server) continue;

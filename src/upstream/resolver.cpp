@@ -16,6 +16,8 @@ using boost::system::error_code;
 
 namespace {
 
+constexpr std::chrono::milliseconds retry_interval{1000};
+
 base::IpAddress to_address(const asio::ip::address& address) {
     if (address.is_v4()) return base::IpAddress::from_v4(address.to_v4().to_uint());
     return base::IpAddress::from_v6(address.to_v6().to_bytes());
@@ -60,7 +62,7 @@ class Resolver::Core : public std::enable_shared_from_this<Core> {
         : control_(control), resolver_(control), listener_(std::move(listener)) {}
 
     void prepare(const Names& names, std::chrono::milliseconds patience, std::function<void()> ready);
-    void follow(const Names& names);
+    void follow(const Names& names, Prepared prepared);
     void stop();
     const Addresses& addresses() const { return known_; }
 
@@ -139,7 +141,9 @@ void Resolver::Core::finish(const std::shared_ptr<Preparation>& preparation) {
     if (ready && !stopped_) ready();
 }
 
-void Resolver::Core::follow(const Names& names) {
+void Resolver::Core::follow(const Names& names, Prepared prepared) {
+    known_.merge(prepared.addresses);
+    failing_.merge(prepared.failing);
     std::erase_if(followed_, [&](auto& followed) {
         if (names.contains(followed.first)) return false;
         followed.second->timer.cancel();
@@ -157,7 +161,9 @@ void Resolver::Core::follow(const Names& names) {
 }
 
 void Resolver::Core::wait(const std::string& host, const std::shared_ptr<Followed>& followed) {
-    followed->timer.expires_after(followed->interval);
+    // A name without any address keeps a server out of service.
+    const auto interval = known_.contains(host) ? followed->interval : std::min(followed->interval, retry_interval);
+    followed->timer.expires_after(interval);
     followed->timer.async_wait([self = shared_from_this(), host, followed](const error_code& error) {
         if (error || self->stopped_) return;
         self->look_up(host, [self = self.get(), host, followed](const Answer& answer) {
@@ -189,8 +195,8 @@ void Resolver::prepare(const Names& names, std::chrono::milliseconds patience, s
     core_->prepare(names, patience, std::move(ready));
 }
 
-void Resolver::follow(const Names& names) {
-    core_->follow(names);
+void Resolver::follow(const Names& names, Prepared prepared) {
+    core_->follow(names, std::move(prepared));
 }
 
 const Addresses& Resolver::addresses() const {

@@ -1,5 +1,6 @@
 #include "wiring.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include <boost/asio/post.hpp>
@@ -39,6 +40,21 @@ admin::ServerStatus describe(const upstream::Endpoint& endpoint, std::chrono::st
     return status;
 }
 
+/// A server whose name has no address yet.
+admin::ServerStatus describe_unresolved(const std::string& pool, const config::Server& server) {
+    admin::ServerStatus status;
+    status.pool = pool;
+    status.name = server.name;
+    status.address = server.address();
+    status.up = false;
+    status.draining = server.weight == 0;
+    status.backup = server.backup;
+    status.standing = "unresolved";
+    status.reason = "its name has no address yet";
+    status.weight = server.weight;
+    return status;
+}
+
 admin::PoolStatus describe(const upstream::Pool& pool, std::chrono::steady_clock::time_point now) {
     admin::PoolStatus status;
     status.name = pool.name();
@@ -49,6 +65,9 @@ admin::PoolStatus describe(const upstream::Pool& pool, std::chrono::steady_clock
     status.tunnels = pool.counters()->sum([](const auto& block) { return block.tunnels_active.value(); });
     status.retries = pool.counters()->sum([](const auto& block) { return block.retries.value(); });
     for (const auto& endpoint : pool.endpoints()) status.servers.push_back(describe(endpoint, now));
+    for (const auto& server : pool.config().servers)
+        if (std::ranges::find(status.servers, server.name, &admin::ServerStatus::name) == status.servers.end())
+            status.servers.push_back(describe_unresolved(pool.name(), server));
     return status;
 }
 
@@ -77,6 +96,7 @@ admin::ChangeResult result_of(server::Server::Changed changed) {
     switch (changed) {
         case server::Server::Changed::no_such_pool: return admin::ChangeResult::no_such_pool;
         case server::Server::Changed::no_such_server: return admin::ChangeResult::no_such_server;
+        case server::Server::Changed::unresolved: return admin::ChangeResult::unresolved;
         case server::Server::Changed::yes: break;
     }
     return admin::ChangeResult::changed;

@@ -62,6 +62,7 @@ class ApiTest : public testing::Test {
                     [this](std::string_view pool, std::string_view server, const ServerChange& change) {
                         if (pool != "nsboot") return ChangeResult::no_such_pool;
                         if (server == "nobody") return ChangeResult::no_such_server;
+                        if (server == "named") return ChangeResult::unresolved;
                         changes_.emplace_back(pool, server, change.state, change.weight);
                         return ChangeResult::changed;
                     },
@@ -208,6 +209,9 @@ TEST_F(ApiTest, a_change_of_nothing_known_is_404_and_says_what_is_missing) {
     response = ask("POST", "/api/v1/pools/nsboot/servers/nobody", R"({"state": "up"})");
     EXPECT_EQ(response.status, 404);
     EXPECT_THAT(response.body, HasSubstr("nobody"));
+    response = ask("POST", "/api/v1/pools/nsboot/servers/named", R"({"state": "up"})");
+    EXPECT_EQ(response.status, 409);
+    EXPECT_THAT(response.body, HasSubstr("named"));
 }
 
 TEST_F(ApiTest, a_malformed_change_is_400_and_changes_nothing) {

@@ -112,6 +112,26 @@ TEST_F(Resolving, FollowsNamesAndTellsOfFailuresOnce) {
     control.run();  // comes to an end, since nothing is followed any more
 }
 
+TEST_F(Resolving, WhatWasPreparedElsewhereIsNeitherAChangeNorToldAgain) {
+    Resolver other{control, {}};
+    bool ready = false;
+    other.prepare({{"localhost", 30s}}, 10s, [&] { ready = true; });
+    while (!ready) control.run_one();
+    resolver->follow({{"localhost", 1ms}, {impossible, 1ms}}, {other.addresses(), {impossible}});
+    EXPECT_TRUE(resolver->addresses().contains("localhost"));
+    for (int i = 0; i < 50; ++i) control.run_one();
+    EXPECT_EQ(changes, 0);
+    EXPECT_THAT(failing, IsEmpty());
+}
+
+TEST_F(Resolving, ANameWithoutAnAddressIsTriedAgainSoon) {
+    const auto begin = std::chrono::steady_clock::now();
+    resolver->follow({{impossible, 1h}});
+    while (failing.empty() && control.run_one() != 0) continue;
+    EXPECT_THAT(failing, ElementsAre(impossible));
+    EXPECT_LT(std::chrono::steady_clock::now() - begin, 1min);
+}
+
 TEST_F(Resolving, StopsWhileALookUpIsGoingOn) {
     resolver->follow({{"localhost", 0ms}});
     control.run_one();

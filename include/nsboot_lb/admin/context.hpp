@@ -21,7 +21,12 @@ struct ServerChange {
     std::optional<std::uint32_t> weight;
 };
 
-enum class ChangeResult : std::uint8_t { changed, no_such_pool, no_such_server };
+enum class ChangeResult : std::uint8_t {
+    changed,
+    no_such_pool,
+    no_such_server,
+    unresolved  ///< its name has no address yet: there is nothing to change
+};
 
 struct ReloadResult {
     bool successful = false;

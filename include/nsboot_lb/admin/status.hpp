@@ -10,7 +10,8 @@
 
 namespace nsboot_lb::admin {
 
-/// One endpoint: a name that resolves to several addresses is as many of these under one name.
+/// One endpoint: a name that resolves to several addresses is as many of these under one name, and one that has none
+/// yet is one that is "unresolved", with the name for its address.
 struct ServerStatus {
     std::string pool{};
     std::string name{};
@@ -18,7 +19,7 @@ struct ServerStatus {
     bool up = true;         ///< gets new requests, or would if it were not draining
     bool draining = false;  ///< no new requests by the operator's word or weight 0
     bool backup = false;
-    std::string standing{};  ///< "available", "ejected", "unhealthy" …
+    std::string standing{};  ///< "available", "ejected", "unhealthy", "unresolved" …
     std::string reason{};    ///< why it is not available: "timeout after 1s", "operator"; empty if it is
     std::uint32_t weight = 1;
     std::uint32_t in_flight = 0;  ///< exchanges and tunnels that have not ended: what a drain waits for

@@ -26,7 +26,7 @@ class Names {
     upstream::Addresses addresses() const;
 
   private:
-    upstream::Addresses prepared_;
+    upstream::Prepared prepared_;  ///< what the configuration in force did not need
     upstream::Resolver resolver_;
 };
 

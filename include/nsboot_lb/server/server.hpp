@@ -67,8 +67,8 @@ class Server {
                                                         const std::vector<ServerMemory>& memories);
     /// What else a configuration needs, made ready before anything is swapped. An error refuses it.
     using Prepare = std::function<std::expected<void, std::string>(const config::Config&)>;
-    /// Loads the configuration file anew. All or nothing: with an error, `prepare`'s too, the old configuration goes on;
-    /// what was prepared is then the caller's to let go of. Refused while draining.
+    /// Loads the configuration file anew. All or nothing: with an error, `prepare`'s too, the old configuration goes
+    /// on; what was prepared is then the caller's to let go of. Refused while draining.
     Reloaded reload(const Prepare& prepare);
     /// Stops accepting, finishes what is in flight up to shutdown.drain_timeout, then calls `done` (on the control
     /// thread).
@@ -95,7 +95,7 @@ class Server {
     /// Client connections there may be: limits.connections, or what the descriptors are enough for.
     std::uint64_t connection_limit() const;
 
-    enum class Changed : std::uint8_t { yes, no_such_pool, no_such_server };
+    enum class Changed : std::uint8_t { yes, no_such_pool, no_such_server, unresolved };
     /// By the operator, at run time; survives reloads that do not touch the server.
     Changed change_server(std::string_view pool, std::string_view server, std::optional<ServerState> state,
                           std::optional<std::uint32_t> weight);

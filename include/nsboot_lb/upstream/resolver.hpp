@@ -30,6 +30,12 @@ using Answer = std::expected<std::vector<base::IpAddress>, std::string>;
 /// and an answer without addresses, leaves what was known.
 bool merge_answer(Addresses& known, const std::string& host, const Answer& answer);
 
+/// What one Resolver has found out and another goes on with.
+struct Prepared {
+    Addresses addresses{};
+    std::set<std::string, std::less<>> failing{};  ///< and has been told
+};
+
 class Resolver {
   public:
     struct Listener {
@@ -47,8 +53,9 @@ class Resolver {
     /// Looks up those of the names that are not known, before a snapshot with them is built: at start and on a reload.
     /// Calls `ready` (not from within) when each has an answer or has failed, at the latest after `patience`.
     void prepare(const Names& names, std::chrono::milliseconds patience, std::function<void()> ready);
-    /// Looks these up again and again from now on, and no others. Forgets the answers for the others.
-    void follow(const Names& names);
+    /// Looks these up again and again from now on, and no others: at their intervals, and every second at least while a
+    /// name has no address at all. Forgets the answers for the others.
+    void follow(const Names& names, Prepared prepared = {});
 
     const Addresses& addresses() const;
 

@@ -163,11 +163,22 @@ TEST_F(Named, ANameThatCannotBeResolvedAtStartIsAWarningAndJoinsLater) {
     const Message nobody = daemon().connect().exchange(get("/api/system/info"));
     EXPECT_EQ(nobody.status(), 503);
     EXPECT_THAT(nobody.field("Retry-After"), MatchesRegex("[1-9][0-9]*"));
+    await_endpoints({"nsboot.test"});
+    const auto server = boost::json::parse(daemon().admin_get("/api/v1/pools").body).at(0).at("servers").at(0);
+    EXPECT_EQ(server.at("standing"), "unresolved");
+    EXPECT_FALSE(server.at("up").as_bool());
+    EXPECT_EQ(daemon().metric("nsboot_lb_upstream_up", {{"pool", "nsboot"}, {"server", "named"}}), 0);
+    const auto* const drain = R"({"state": "drain"})";
+    EXPECT_EQ(daemon().admin_post("/api/v1/pools/nsboot/servers/named", drain).status(), 409);
+    EXPECT_EQ(daemon().admin_post("/api/v1/pools/nsboot/servers/nobody", drain).status(), 404);
 
     hosts_.write({first_address});
     await_endpoints({first_address});
     EXPECT_EQ(answers(10).count("first"), 10U);
     EXPECT_EQ(daemon().admin_get("/readyz").status(), 200);
+    EXPECT_EQ(daemon().metric("nsboot_lb_upstream_up", {{"pool", "nsboot"}, {"server", "named"}}), 1);
+    const auto log = daemon().log();
+    EXPECT_EQ(log.find("cannot be resolved"), log.rfind("cannot be resolved")) << log;
 }
 
 TEST_F(Named, ANameThatCannotBeResolvedLeavesTheOtherServersServing) {
