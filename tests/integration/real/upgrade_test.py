@@ -271,11 +271,12 @@ class UpgradeTest(RealTest):
 
     def test_successor_has_no_descriptor_that_it_does_not_know(self):
         daemon = self.daemon()
-        before = len(list(pathlib.Path(f"/proc/{daemon.pid}/fd").iterdir()))
+        descriptors = lambda: len(list(pathlib.Path(f"/proc/{daemon.pid}/fd").iterdir()))
+        before = descriptors()
         for _ in range(3):
             daemon.upgrade()
-        after = len(list(pathlib.Path(f"/proc/{daemon.pid}/fd").iterdir()))
-        self.assertLessEqual(after, before)
+        # The channel between the two is closed when both have said that they are done.
+        await_true(lambda: descriptors() <= before, f"a successor has no more than {before} descriptors")
 
     def expect_failed_upgrade(self, daemon):
         failures = daemon.count("upgrade failed, this process goes on serving")
