@@ -143,7 +143,8 @@ net::Task<After> send_answer(Worker& worker, Exchange& exchange, Answer answer) 
     const auto written =
         co_await net::write_all(exchange.client->stream, std::span{&whole, 1}, *exchange.view->send_timeout);
     if (!written.ok) {
-        if (exchange.reason == observe::Reason::none) exchange.reason = observe::Reason::client_aborted;
+        if (exchange.reason == observe::Reason::none)
+            exchange.reason = written.timed_out ? observe::Reason::client_too_slow : observe::Reason::client_aborted;
         co_return After::reset;
     }
     if (drains) {

@@ -100,7 +100,7 @@ net::Task<RelayEnd> relay_rest(Worker& worker, Exchange& exchange, Attempt& atte
 
 /// Head and the first bytes of a body that needs no coding, often all of it, in one send. `last`: it is all of it, and
 /// the connection is closed next.
-net::Task<bool> send_with_head(Worker& worker, Exchange& exchange, std::string_view body, bool last) {
+net::Task<RelayEnd> send_with_head(Worker& worker, Exchange& exchange, std::string_view body, bool last) {
     auto& out = worker.response_out;
     exchange.head_sent += out.size();
     exchange.body_sent += body.size();
@@ -113,14 +113,15 @@ net::Task<bool> send_with_head(Worker& worker, Exchange& exchange, std::string_v
     auto head = out.text();
     if (last && count == 1) {
         const auto taken = exchange.client->stream.write_last(head);
-        if (taken.status == net::IoStatus::failed) co_return false;
+        if (taken.status == net::IoStatus::failed) co_return RelayEnd::sink_failed;
         head.remove_prefix(taken.bytes);
-        if (head.empty()) co_return true;
+        if (head.empty()) co_return RelayEnd::complete;
     }
     pieces[0] = {const_cast<char*>(head.data()), head.size()};
     const auto written =
         co_await net::write_all(exchange.client->stream, std::span{pieces}.first(count), *exchange.view->send_timeout);
-    co_return written.ok;
+    if (written.ok) co_return RelayEnd::complete;
+    co_return written.timed_out ? RelayEnd::sink_timed_out : RelayEnd::sink_failed;
 }
 
 }  // namespace
@@ -158,9 +159,9 @@ net::Task<After> deliver(Worker& worker, Exchange& exchange, Attempt& attempt) {
     }
     if (with_head.size() < rest.size()) connection.input.append(rest.substr(with_head.size()));
     const bool last = source.ended() && !framing.keep_alive && attempt.uploaded();
-    const bool sent = co_await send_with_head(worker, exchange, with_head, last);
-    auto end = sent ? RelayEnd::complete : RelayEnd::sink_failed;
-    if (sent && !source.ended()) end = co_await relay_rest(worker, exchange, attempt, source, sink);
+    auto end = co_await send_with_head(worker, exchange, with_head, last);
+    if (end == RelayEnd::complete && !source.ended())
+        end = co_await relay_rest(worker, exchange, attempt, source, sink);
     if (end != RelayEnd::complete) {
         co_await attempt.stop_upload();
         co_return cut_short(exchange, attempt, reason_of(end));

@@ -199,5 +199,29 @@ TEST_F(TemplateAccessLogTest, ALineIsMadeAsTheTemplateSays) {
     EXPECT_EQ(line_with("/denied?template"), "127.0.0.1|403|/denied?template|-|0|denied");
 }
 
+/// What fits a socket's buffer is sent at once; it is the answer after many that waits for the client.
+TEST(AccessLogReasons, AClientThatTakesNoSmallAnswersIsTooSlow) {
+    Origin origin;
+    origin.answer("HTTP/1.1 200 OK\r\nContent-Length: 12000\r\n\r\n" + std::string(12'000, 'x'));
+    const Daemon daemon{R"(
+workers: 1
+listeners: [{address: "127.0.0.1:0"}]
+pools: {servers: {servers: ["$origin"]}}
+routes:
+  - {match: {path: /own}, respond: {body: $body}}
+  - {match: {path: /servers}, pool: servers}
+timeouts: {send: 200ms}
+logging: {access: {target: stdout, format: "{uri} {reason}"}}
+)",
+                        {{"$origin", origin.address()}, {"$body", std::string(12'000, 'y')}}};
+    for (const std::string target : {"/own", "/servers"}) {
+        std::string requests;
+        for (int i = 0; i < 2000; ++i) requests += get(target);
+        Client client = Client::with_small_buffer(daemon.port());
+        client.send_until_stuck(requests, std::chrono::milliseconds{100});
+        EXPECT_EQ(daemon.await_output(target + " client_"), target + " client_too_slow");
+    }
+}
+
 }  // namespace
 }  // namespace nsboot_lb::test
