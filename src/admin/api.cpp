@@ -130,9 +130,9 @@ ApiResponse log_level(const AdminContext&, const ApiRequest& request) {
     return json_response(200, boost::json::object{{"level", observe::log::to_string(*level)}});
 }
 
-ApiResponse reload(const AdminContext& context, const ApiRequest&) {
-    const ReloadResult result = context.reload();
-    return json_response(result.successful ? 200 : 422, to_json(result));
+boost::asio::awaitable<ApiResponse> reload(const AdminContext& context) {
+    const ReloadResult result = co_await context.reload();
+    co_return json_response(result.successful ? 200 : 422, to_json(result));
 }
 
 ApiResponse change_server(const AdminContext& context, const ApiRequest& request) {
@@ -162,7 +162,8 @@ ApiResponse dashboard_file(const AdminContext&, const ApiRequest&) {
     return {.content_type = dashboard_type(file), .body = std::string(dashboard_text(file))};
 }
 
-/// A path, the one method that it knows (GET has HEAD beside it), and what answers.
+/// A path, the one method that it knows (GET has HEAD beside it), and what answers: null for the reload, which takes
+/// its time.
 struct Resource {
     std::string_view path;
     std::string_view method;
@@ -183,7 +184,7 @@ constexpr std::array resources{
     Resource{"/api/v1/status", "GET", status},
     Resource{"/api/v1/pools", "GET", pools},
     Resource{"/api/v1/config", "GET", config},
-    Resource{"/api/v1/reload", "POST", reload},
+    Resource{"/api/v1/reload", "POST", nullptr},
     Resource{"/api/v1/log-level", "PUT", log_level},
 };
 constexpr Resource server_resource{"", "POST", change_server};
@@ -199,18 +200,20 @@ const Resource* find_resource(std::string_view path) {
 Api::Api(AdminContext context, std::string token_file)
     : context_(std::move(context)), token_file_(std::move(token_file)) {}
 
-ApiResponse Api::handle(const ApiRequest& request) const {
+boost::asio::awaitable<ApiResponse> Api::handle(ApiRequest request) const {
     const Resource* const resource = find_resource(path_of(request.target));
-    if (resource == nullptr) return error(404, "there is nothing here");
+    if (resource == nullptr) co_return error(404, "there is nothing here");
     if (!resource->allows(request.method)) {
         ApiResponse refusal = error(405, "this takes " + std::string(resource->allow()));
         refusal.allow = resource->allow();
-        return refusal;
+        co_return refusal;
     }
     if (resource->changes()) {
-        if (auto refusal = refusal_of_change(request)) return std::move(*refusal);
+        if (auto refusal = refusal_of_change(request)) co_return std::move(*refusal);
     }
-    return resource->answer(context_, request);
+    if (resource->answer != nullptr) co_return resource->answer(context_, request);
+    auto reloaded = co_await reload(context_);
+    co_return reloaded;
 }
 
 std::optional<ApiResponse> Api::refusal_of_change(const ApiRequest& request) const {

@@ -6,6 +6,8 @@
 #include <string_view>
 #include <utility>
 
+#include <boost/asio/awaitable.hpp>
+
 #include "nsboot_lb/admin/context.hpp"
 
 namespace nsboot_lb::admin {
@@ -33,7 +35,8 @@ class Api {
     /// `token_file` empty: changes need no token. It is read at every change, so a new token needs no reload.
     Api(AdminContext context, std::string token_file);
     void set_token_file(std::string token_file) { token_file_ = std::move(token_file); }
-    ApiResponse handle(const ApiRequest& request) const;
+    /// What `request` views has to stay until it is answered.
+    boost::asio::awaitable<ApiResponse> handle(ApiRequest request) const;
 
   private:
     /// Why the request may not change anything; nothing if it may.

@@ -90,22 +90,24 @@ asio::awaitable<bool> Session::serve() {
         co_return false;
     }
     const bool keep_alive = parser.get().keep_alive();
-    ApiResponse response = answer(parser.get());
+    ApiResponse response = co_await answer(parser.get());
     const bool sent = co_await send(parser.get(), std::move(response), keep_alive);
     co_return sent&& keep_alive;
 }
 
-ApiResponse Session::answer(const Request& request) const {
+asio::awaitable<ApiResponse> Session::answer(const Request& request) const {
     if (!allowed_) {
-        return {
+        co_return ApiResponse{
             .status = 403, .content_type = "text/plain; charset=utf-8", .body = "this address is not in admin.allow\n"};
     }
-    return api_.handle({.method = view(request.method_string()),
-                        .target = view(request.target()),
-                        .host = view(request[http::field::host]),
-                        .origin = view(request[http::field::origin]),
-                        .authorization = view(request[http::field::authorization]),
-                        .body = request.body()});
+    const ApiRequest asked{.method = view(request.method_string()),
+                           .target = view(request.target()),
+                           .host = view(request[http::field::host]),
+                           .origin = view(request[http::field::origin]),
+                           .authorization = view(request[http::field::authorization]),
+                           .body = request.body()};
+    auto response = co_await api_.handle(asked);
+    co_return response;
 }
 
 asio::awaitable<bool> Session::send(const Request& request, ApiResponse answer, bool keep_alive) {

@@ -32,7 +32,7 @@ class Session {
     boost::asio::awaitable<bool> serve();
     boost::asio::awaitable<bool> send(const Request& request, ApiResponse response, bool keep_alive);
     boost::asio::awaitable<void> linger();
-    ApiResponse answer(const Request& request) const;
+    boost::asio::awaitable<ApiResponse> answer(const Request& request) const;
 
     const Api& api_;
     const bool allowed_;

@@ -4,6 +4,10 @@
 #include <thread>
 #include <utility>
 
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
 #include "nsboot_lb/observe/log.hpp"
 
 namespace nsboot_lb::server {
@@ -45,20 +49,27 @@ upstream::Prepared look_up(const upstream::Names& names) {
 }  // namespace
 
 Names::Names(boost::asio::io_context& control, std::function<void()> changed)
-    : resolver_(control, {std::move(changed), log_failure}) {}
+    : control_(control), resolver_(control, {std::move(changed), log_failure}) {}
 
-void Names::prepare(const config::Config& config) {
-    const auto known = addresses();
-    auto missing = upstream::names_of(config);
-    std::erase_if(missing, [&](const auto& name) { return known.contains(name.first); });
-    if (missing.empty()) return;
-    auto found = look_up(missing);
-    for (auto& [host, answer] : found.addresses) prepared_.addresses[host] = std::move(answer);
-    prepared_.failing.merge(found.failing);
+boost::asio::awaitable<void> Names::prepare(const config::Config& config) {
+    auto fresh = upstream::names_of(config);
+    // Those that fail are tried again and again as it is.
+    std::erase_if(fresh, [&](const auto& name) { return followed_.contains(name.first); });
+    if (fresh.empty()) co_return;
+    const auto ready =
+        std::make_shared<boost::asio::steady_timer>(control_, boost::asio::steady_timer::time_point::max());
+    resolver_.prepare(fresh, patience, [ready] { ready->cancel(); });
+    co_await ready->async_wait(boost::asio::as_tuple(boost::asio::use_awaitable));
+}
+
+void Names::prepare_now(const config::Config& config) {
+    const auto names = upstream::names_of(config);
+    if (!names.empty()) prepared_ = look_up(names);
 }
 
 void Names::follow(const config::Config& config) {
-    resolver_.follow(upstream::names_of(config), std::exchange(prepared_, {}));
+    followed_ = upstream::names_of(config);
+    resolver_.follow(followed_, std::exchange(prepared_, {}));
 }
 
 upstream::Addresses Names::addresses() const {

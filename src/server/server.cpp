@@ -20,6 +20,7 @@
 #include "nsboot_lb/server/names.hpp"
 #include "nsboot_lb/upstream/health_checker.hpp"
 #include "reload.hpp"
+#include "turns.hpp"
 #include "worker_thread.hpp"
 
 namespace nsboot_lb::server {
@@ -75,6 +76,7 @@ class Server::Impl {
           background_(background_threads),
           listeners_(workers, statistics_),
           drain_timer_(control),
+          reload_turns_(control),
           names_(control, [this] { addresses_changed(); }),
           checks_(std::in_place, control, statistics_) {
         descriptors_ = raise_descriptor_limit();
@@ -91,11 +93,11 @@ class Server::Impl {
         background_.join();
     }
 
+    /// All or nothing. The names of the configuration have been prepared.
     std::expected<void, std::vector<std::string>> apply(config::Config loaded, const Prepare& prepare,
                                                         InheritedSockets* inherited = nullptr,
                                                         const std::vector<ServerMemory>& memories = {}) {
         auto config = std::make_shared<const config::Config>(std::move(loaded));
-        names_.prepare(*config);
         auto built = build(config);
         if (!built) return std::unexpected{std::move(built.error())};
         auto access_log = open_access_log(*config);
@@ -120,6 +122,25 @@ class Server::Impl {
         statistics_.set_unused_aside(
             std::chrono::steady_clock::now());  // of earlier ones: the workers have this one not yet
         return {};
+    }
+
+    /// What is left of a reload when nothing is waited for any more. Nothing is wanted if the file is wrong.
+    void reload(std::optional<config::Config> wanted, const Prepare& prepare, Reloaded& result) {
+        const auto before = config_;
+        if (wanted) {
+            auto applied = apply(std::move(*wanted), prepare);
+            result.successful = applied.has_value();
+            if (!applied) std::ranges::move(applied.error(), std::back_inserter(result.problems));
+        }
+        statistics_.config_loaded(result.successful, std::chrono::system_clock::now());
+        for (const auto& problem : result.problems) log::warn("configuration: {}", problem);
+        if (!result.successful) {
+            log::error("configuration refused, the old one goes on serving file={}", config_file_);
+            return;
+        }
+        auto told = tell_changes(*before, *config_, config_file_, statistics_.workers());
+        result.changes = std::move(told.changes);
+        result.restart_needed = std::move(told.restart_needed);
     }
 
     void start_workers() {
@@ -177,6 +198,7 @@ class Server::Impl {
     std::size_t workers_left_ = 0;
     std::size_t listening_workers_ = 0;
     bool draining_ = false;
+    Turns reload_turns_;
     Names names_;
     std::optional<upstream::HealthChecker> checks_;
 
@@ -272,6 +294,7 @@ Server::~Server() = default;
 std::expected<void, std::vector<std::string>> Server::start(config::Config config, InheritedSockets& inherited,
                                                             const std::vector<ServerMemory>& memories) {
     const Prepare nothing = [](const config::Config&) { return std::expected<void, std::string>{}; };
+    impl_->names_.prepare_now(config);
     auto applied = impl_->apply(std::move(config), nothing, &inherited, memories);
     if (!applied) return applied;
     impl_->start_workers();
@@ -280,32 +303,24 @@ std::expected<void, std::vector<std::string>> Server::start(config::Config confi
     return {};
 }
 
-Reloaded Server::reload(const Prepare& prepare) {
+boost::asio::awaitable<Reloaded> Server::reload(Prepare prepare) {
+    const auto turn = co_await impl_->reload_turns_.take();
     Reloaded result;
+    std::optional<config::Config> wanted;
+    if (!impl_->draining_) {
+        auto loaded = config::load(impl_->config_file_);
+        for (const auto& problem : loaded.problems) result.problems.push_back(problem.text());
+        wanted = std::move(loaded.config);
+    }
+    if (wanted) co_await impl_->names_.prepare(*wanted);
     if (impl_->draining_) {
         // It would listen again on what it is about to leave.
         result.problems.emplace_back("the daemon is draining, its configuration stays as it is");
         log::warn("configuration: {}", result.problems.back());
-        return result;
+        co_return result;
     }
-    const auto before = impl_->config_;
-    auto loaded = config::load(impl_->config_file_);
-    for (const auto& problem : loaded.problems) result.problems.push_back(problem.text());
-    if (loaded.config) {
-        auto applied = impl_->apply(std::move(*loaded.config), prepare);
-        result.successful = applied.has_value();
-        if (!applied) std::ranges::move(applied.error(), std::back_inserter(result.problems));
-    }
-    impl_->statistics_.config_loaded(result.successful, std::chrono::system_clock::now());
-    for (const auto& problem : result.problems) log::warn("configuration: {}", problem);
-    if (!result.successful) {
-        log::error("configuration refused, the old one goes on serving file={}", impl_->config_file_);
-        return result;
-    }
-    auto told = tell_changes(*before, *impl_->config_, impl_->config_file_, impl_->statistics_.workers());
-    result.changes = std::move(told.changes);
-    result.restart_needed = std::move(told.restart_needed);
-    return result;
+    impl_->reload(std::move(wanted), prepare, result);
+    co_return result;
 }
 
 void Server::drain(std::function<void()> done) {

@@ -31,7 +31,7 @@ constexpr const char* pseudonym = "nsboot-lb-{instance}";
 upstream::Addresses look_up(boost::asio::io_context& loop, const config::Config& config,
                             std::set<std::string>& unresolved) {
     server::Names names{loop, {}};
-    names.prepare(config);
+    names.prepare_now(config);
     auto addresses = names.addresses();
     for (const auto& [host, interval] : upstream::names_of(config)) {
         if (!addresses[host].empty()) continue;

@@ -1,6 +1,9 @@
 #include "lifecycle.hpp"
 
 #include <csignal>
+#include <exception>
+
+#include <boost/asio/co_spawn.hpp>
 
 #include "handover.hpp"
 
@@ -32,11 +35,21 @@ void Lifecycle::serve_alone() {
 
 void Lifecycle::handle(int signal) {
     switch (signal) {
-        case SIGHUP: admin_.reload(); return;
+        case SIGHUP: return reload();
         case SIGUSR1: return server_.reopen_logs();
         case SIGUSR2: return upgrade();
         default: return stop();
     }
+}
+
+void Lifecycle::reload() {
+    // One that waits for another to end will read the file as it is then.
+    if (reloads_ == 2) return;
+    ++reloads_;
+    boost::asio::co_spawn(control_, admin_.reload(), [this](std::exception_ptr failure, const admin::ReloadResult&) {
+        --reloads_;
+        if (failure) std::rethrow_exception(failure);
+    });
 }
 
 void Lifecycle::upgrade() {

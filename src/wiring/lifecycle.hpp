@@ -26,6 +26,7 @@ class Lifecycle {
   private:
     void serve_alone();
     void handle(int signal);
+    void reload();
     void upgrade();
     void leave_to(pid_t successor);
     void stop();
@@ -37,6 +38,7 @@ class Lifecycle {
     Admin& admin_;
     Upgrade upgrade_;
     std::optional<Predecessor> predecessor_;
+    int reloads_ = 0;  ///< by SIGHUP, that are not over
     bool stopping_ = false;
 };
 

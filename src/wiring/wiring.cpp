@@ -149,21 +149,21 @@ void Admin::take_over() {
     log::info("admin listening on {}", admin_->address());
 }
 
-admin::ReloadResult Admin::reload() {
-    const bool leaving = server_.draining();  // systemd knows, and is not to be told otherwise
-    if (!leaving) service_.reloading();
-    auto reloaded = server_.reload([this](const config::Config& wanted) { return prepare(wanted); });
-    if (!leaving) service_.ready(server_.config());
+boost::asio::awaitable<admin::ReloadResult> Admin::reload() {
+    // systemd knows of a drain, and is not to be told otherwise.
+    if (!server_.draining()) service_.reloading();
+    auto reloaded = co_await server_.reload([this](const config::Config& wanted) { return prepare(wanted); });
+    if (!server_.draining()) service_.ready(server_.config());
     admin::ReloadResult result{reloaded.successful, std::move(reloaded.problems), std::move(reloaded.changes),
                                std::move(reloaded.restart_needed)};
     if (!result.successful) {
         next_.reset();
-        return result;
+        co_return result;
     }
     log::set_level(log_level(server_.config().logging.level));
     take_over();
     keep_sockets();
-    return result;
+    co_return result;
 }
 
 std::vector<server::ListeningSockets> Admin::sockets() const {

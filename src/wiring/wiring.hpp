@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
 
 #include "nsboot_lb/admin/admin_server.hpp"
@@ -25,7 +26,7 @@ class Admin {
     std::expected<void, std::string> start(server::InheritedSockets& inherited);
     /// Reloads the configuration, logs and admin listener included. All or nothing: an admin address that cannot be had
     /// refuses it.
-    admin::ReloadResult reload();
+    boost::asio::awaitable<admin::ReloadResult> reload();
     /// Every listening socket of this process: the server's and the admin listener's own.
     std::vector<server::ListeningSockets> sockets() const;
     /// Has systemd keep them, if it is there.

@@ -37,7 +37,9 @@ AdminContext idle_daemon() {
             .draining = [] { return false; },
             .metrics = [] { return observe::MetricFamilies{}; },
             .change_server = [](auto, auto, const auto&) { return ChangeResult::changed; },
-            .reload = [] { return ReloadResult{.successful = true, .problems = {}}; }};
+            .reload = []() -> asio::awaitable<ReloadResult> {
+                co_return ReloadResult{.successful = true, .problems = {}};
+            }};
 }
 
 /// A client that speaks bytes.

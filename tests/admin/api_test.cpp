@@ -7,6 +7,9 @@
 #include <unistd.h>
 #include <vector>
 
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/use_future.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/parse.hpp>
 #include <gmock/gmock.h>
@@ -66,12 +69,18 @@ class ApiTest : public testing::Test {
                         changes_.emplace_back(pool, server, change.state, change.weight);
                         return ChangeResult::changed;
                     },
-                .reload = [this] { return reload_result_; }};
+                .reload = [this]() -> boost::asio::awaitable<ReloadResult> { co_return reload_result_; }};
     }
 
     ApiResponse ask(std::string_view method, std::string_view target, std::string_view body = "") {
-        return Api(context(), token_file_)
-            .handle({.method = method, .target = target, .host = "lb:8404", .body = body});
+        return handle(Api(context(), token_file_),
+                      {.method = method, .target = target, .host = "lb:8404", .body = body});
+    }
+    static ApiResponse handle(const Api& api, const ApiRequest& request) {
+        boost::asio::io_context loop;
+        auto response = boost::asio::co_spawn(loop, api.handle(request), boost::asio::use_future);
+        loop.run();
+        return response.get();
     }
     static boost::json::value json(const ApiResponse& response) {
         EXPECT_EQ(response.content_type, "application/json");
@@ -301,12 +310,12 @@ TEST_F(ApiTest, a_page_of_another_site_changes_nothing) {
                        .host = "lb:8404",
                        .origin = "http://evil.example",
                        .body = R"({"state": "down"})"};
-    EXPECT_EQ(api.handle(request).status, 403);
+    EXPECT_EQ(handle(api, request).status, 403);
     request.origin = "null";
-    EXPECT_EQ(api.handle(request).status, 403);
+    EXPECT_EQ(handle(api, request).status, 403);
     EXPECT_THAT(changes_, IsEmpty());
     request.origin = "http://lb:8404";
-    EXPECT_EQ(api.handle(request).status, 200);
+    EXPECT_EQ(handle(api, request).status, 200);
 }
 
 class ApiTokenTest : public ApiTest {
@@ -322,12 +331,11 @@ class ApiTokenTest : public ApiTest {
     void write_token(std::string_view text) { std::ofstream(token_file_, std::ios::trunc) << text; }
 
     int change_with(std::string_view authorization) {
-        return Api(context(), token_file_)
-            .handle({.method = "POST",
-                     .target = "/api/v1/pools/nsboot/servers/one",
-                     .host = "lb",
-                     .authorization = authorization,
-                     .body = R"({"state": "up"})"})
+        return handle(Api(context(), token_file_), {.method = "POST",
+                                                    .target = "/api/v1/pools/nsboot/servers/one",
+                                                    .host = "lb",
+                                                    .authorization = authorization,
+                                                    .body = R"({"state": "up"})"})
             .status;
     }
 };

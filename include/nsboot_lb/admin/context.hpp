@@ -8,6 +8,8 @@
 #include <string_view>
 #include <vector>
 
+#include <boost/asio/awaitable.hpp>
+
 #include "nsboot_lb/admin/status.hpp"
 #include "nsboot_lb/observe/collector.hpp"
 
@@ -45,7 +47,7 @@ struct AdminContext {
     std::function<observe::MetricFamilies()> metrics;
     /// Of all endpoints of that name.
     std::function<ChangeResult(std::string_view pool, std::string_view server, const ServerChange&)> change_server;
-    std::function<ReloadResult()> reload;
+    std::function<boost::asio::awaitable<ReloadResult>()> reload;
 };
 
 }  // namespace nsboot_lb::admin

@@ -3,6 +3,7 @@
 /// threads, a failed one keeps the last good answer.
 #include <functional>
 
+#include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
 
 #include "nsboot_lb/config/config.hpp"
@@ -17,16 +18,20 @@ class Names {
     Names(const Names&) = delete;
     Names& operator=(const Names&) = delete;
 
-    /// Looks up what is not known yet, so that the first snapshot with it has it. Waits, but not for long: a name that
-    /// cannot be resolved is a warning, and its servers come when it can.
-    void prepare(const config::Config& config);
+    /// Looks up what is new, so that the first snapshot with it has it. Two seconds at most: a name that cannot be
+    /// resolved is a warning, and its servers come when it can.
+    boost::asio::awaitable<void> prepare(const config::Config& config);
+    /// The same before the control thread's loop runs.
+    void prepare_now(const config::Config& config);
     /// The names of the configuration in force: looked up again and again from now on, and no others.
     void follow(const config::Config& config);
     /// The last good answers.
     upstream::Addresses addresses() const;
 
   private:
-    upstream::Prepared prepared_;  ///< what the configuration in force did not need
+    boost::asio::io_context& control_;
+    upstream::Prepared prepared_;  ///< at the start
+    upstream::Names followed_;
     upstream::Resolver resolver_;
 };
 

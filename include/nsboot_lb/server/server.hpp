@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
 
 #include "nsboot_lb/config/load.hpp"
@@ -68,8 +69,9 @@ class Server {
     /// What else a configuration needs, made ready before anything is swapped. An error refuses it.
     using Prepare = std::function<std::expected<void, std::string>(const config::Config&)>;
     /// Loads the configuration file anew. All or nothing: with an error, `prepare`'s too, the old configuration goes
-    /// on; what was prepared is then the caller's to let go of. Refused while draining.
-    Reloaded reload(const Prepare& prepare);
+    /// on; what was prepared is then the caller's to let go of. Refused while draining. Waits for another reload that
+    /// is going on, and two seconds at most for names that are new; everything else goes on meanwhile.
+    boost::asio::awaitable<Reloaded> reload(Prepare prepare);
     /// Stops accepting, finishes what is in flight up to shutdown.drain_timeout, then calls `done` (on the control
     /// thread).
     void drain(std::function<void()> done);
