@@ -1,7 +1,6 @@
 #include "nsboot_lb/server/names.hpp"
 
-#include <future>
-#include <thread>
+#include <memory>
 #include <utility>
 
 #include <boost/asio/as_tuple.hpp>
@@ -23,27 +22,19 @@ void log_failure(std::string_view host, std::string_view why) {
     log::warn("a server's name cannot be resolved host={} error={}", host, why);
 }
 
-/// The answers for `names`, or what has come of them after `patience`. On a thread of its own, left to itself if the
-/// system's resolver takes longer: nothing can interrupt that one.
+/// The answers for `names`, or what has come of them after `patience`.
 upstream::Prepared look_up(const upstream::Names& names) {
-    auto answered = std::make_shared<std::promise<upstream::Prepared>>();
-    auto answers = answered->get_future();
-    std::thread{[names, answered] {
-        boost::asio::io_context loop;
-        upstream::Prepared found;
-        const auto fails = [&](std::string_view host, std::string_view why) {
-            found.failing.emplace(host);
-            log_failure(host, why);
-        };
-        upstream::Resolver resolver{loop, {nullptr, fails}};
-        resolver.prepare(names, patience, [&] {
-            found.addresses = resolver.addresses();
-            answered->set_value(found);
-            loop.stop();
-        });
-        loop.run();
-    }}.detach();
-    return answers.get();
+    boost::asio::io_context loop;
+    upstream::Prepared found;
+    const auto fails = [&](std::string_view host, std::string_view why) {
+        found.failing.emplace(host);
+        log_failure(host, why);
+    };
+    upstream::Resolver resolver{loop, {nullptr, fails}};
+    resolver.prepare(names, patience, [&] { loop.stop(); });
+    loop.run();
+    found.addresses = resolver.addresses();
+    return found;
 }
 
 }  // namespace

@@ -4,10 +4,10 @@
 #include <optional>
 #include <utility>
 
-#include <boost/asio/bind_executor.hpp>
-#include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
+
+#include "look_ups.hpp"
 
 namespace nsboot_lb::upstream {
 
@@ -17,18 +17,6 @@ using boost::system::error_code;
 namespace {
 
 constexpr std::chrono::milliseconds retry_interval{1000};
-
-base::IpAddress to_address(const asio::ip::address& address) {
-    if (address.is_v4()) return base::IpAddress::from_v4(address.to_v4().to_uint());
-    return base::IpAddress::from_v6(address.to_v6().to_bytes());
-}
-
-Answer to_answer(const error_code& error, const asio::ip::tcp::resolver::results_type& results) {
-    if (error) return std::unexpected(error.message());
-    std::vector<base::IpAddress> addresses;
-    for (const auto& result : results) addresses.push_back(to_address(result.endpoint().address()));
-    return addresses;
-}
 
 }  // namespace
 
@@ -59,7 +47,7 @@ bool merge_answer(Addresses& known, const std::string& host, const Answer& answe
 class Resolver::Core : public std::enable_shared_from_this<Core> {
   public:
     Core(asio::io_context& control, Listener listener)
-        : control_(control), resolver_(control), listener_(std::move(listener)) {}
+        : control_(control), look_ups_(std::in_place, control), listener_(std::move(listener)) {}
 
     void prepare(const Names& names, std::chrono::milliseconds patience, std::function<void()> ready);
     void follow(const Names& names, Prepared prepared);
@@ -82,27 +70,18 @@ class Resolver::Core : public std::enable_shared_from_this<Core> {
         std::chrono::milliseconds interval{0};
     };
 
-    template <class Done>
-    void look_up(const std::string& host, Done done);
     bool take(const std::string& host, const Answer& answer);
     void wait(const std::string& host, const std::shared_ptr<Followed>& followed);
     void finish(const std::shared_ptr<Preparation>& preparation);
 
     asio::io_context& control_;
-    asio::ip::tcp::resolver resolver_;
+    std::optional<LookUps> look_ups_;
     Listener listener_;
     Addresses known_;
     std::set<std::string, std::less<>> failing_;
     std::map<std::string, std::shared_ptr<Followed>, std::less<>> followed_;
     bool stopped_ = false;
 };
-
-template <class Done>
-void Resolver::Core::look_up(const std::string& host, Done done) {
-    resolver_.async_resolve(host, "", [self = shared_from_this(), done](const error_code& error, const auto& results) {
-        if (!self->stopped_) done(to_answer(error, results));
-    });
-}
 
 bool Resolver::Core::take(const std::string& host, const Answer& answer) {
     if (answer && !answer->empty())
@@ -125,7 +104,7 @@ void Resolver::Core::prepare(const Names& names, std::chrono::milliseconds patie
         if (!error) self->finish(preparation);
     });
     for (const auto& host : std::set{preparation->missing})
-        look_up(host, [this, host, preparation](const Answer& answer) {
+        look_ups_->start(host, [self = shared_from_this(), this, host, preparation](const Answer& answer) {
             const bool late = !preparation->ready;
             const bool changed = take(host, answer);
             preparation->missing.erase(host);
@@ -166,7 +145,7 @@ void Resolver::Core::wait(const std::string& host, const std::shared_ptr<Followe
     followed->timer.expires_after(interval);
     followed->timer.async_wait([self = shared_from_this(), host, followed](const error_code& error) {
         if (error || self->stopped_) return;
-        self->look_up(host, [self = self.get(), host, followed](const Answer& answer) {
+        self->look_ups_->start(host, [self, host, followed](const Answer& answer) {
             // Another configuration may have come meanwhile.
             const auto current = self->followed_.find(host);
             if (current == self->followed_.end() || current->second != followed) return;
@@ -179,7 +158,7 @@ void Resolver::Core::wait(const std::string& host, const std::shared_ptr<Followe
 
 void Resolver::Core::stop() {
     stopped_ = true;
-    resolver_.cancel();
+    look_ups_.reset();
     for (auto& [host, followed] : followed_) followed->timer.cancel();
     followed_.clear();
 }

@@ -1,7 +1,7 @@
 #pragma once
 /// The addresses behind the names that servers are given by. A Resolver belongs to the control thread and calls back on
-/// it; the look-ups themselves block a thread of their own (Asio's), never a worker. A failed look-up keeps the last
-/// good answer. The functions below it are pure.
+/// it; the look-ups themselves have threads of their own that nobody waits for. A failed look-up keeps the last good
+/// answer. The functions below it are pure.
 #include <chrono>
 #include <expected>
 #include <functional>
@@ -45,7 +45,7 @@ class Resolver {
     };
 
     Resolver(boost::asio::io_context& control, Listener listener);
-    /// Nothing is called back any more. May wait for a look-up that is going on.
+    /// Nothing is called back any more, and no look-up waited for.
     ~Resolver();
     Resolver(const Resolver&) = delete;
     Resolver& operator=(const Resolver&) = delete;

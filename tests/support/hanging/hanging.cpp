@@ -1,6 +1,6 @@
 /// For LD_PRELOAD: a disk and a resolver that can be made to hang. While somebody holds the lock (flock(2)) of the file
 /// $HANGING_LOCK, writes to files below $HANGING_DISK wait, and look-ups of the name $HANGING_NAME, which is
-/// 127.0.0.1, do.
+/// 127.0.0.1, do; the file $HANGING_ASKED says that one has begun.
 #include <algorithm>
 #include <array>
 #include <cstdio>
@@ -55,6 +55,7 @@ extern "C" int getaddrinfo(const char* node, const char* service, const addrinfo
     static auto* const next = reinterpret_cast<Function*>(::dlsym(RTLD_NEXT, "getaddrinfo"));
     const auto name = variable("HANGING_NAME");
     if (node == nullptr || name.empty() || name != node) return next(node, service, hints, found);
+    ::close(::open(variable("HANGING_ASKED").data(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
     wait_for_the_lock();
     return next("127.0.0.1", service, hints, found);
 }
