@@ -46,7 +46,7 @@ class Check {
         auto work = [this, waiter, &worker = worker_, users = users_, credentials = std::move(credentials_)] {
             const bool right = users->passwords.verify(credentials.user, credentials.password);
             users->waiting.fetch_sub(1, std::memory_order_relaxed);
-            boost::asio::post(worker.loop, [this, waiter, &worker, right] {
+            worker.reactor.post([this, waiter, &worker, right] {
                 right_ = right;
                 worker.reactor.resume_later(waiter);
             });

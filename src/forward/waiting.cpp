@@ -2,8 +2,6 @@
 
 #include <utility>
 
-#include <boost/asio/post.hpp>
-
 namespace nsboot_lb::forward {
 
 using observe::Reason;
@@ -21,8 +19,8 @@ Waiting::Waiting(Worker& worker, const upstream::Pool& pool, std::span<const std
       counters_(counters),
       wake_(std::make_shared<Wake>(this)),
       ticket_(pool, tried,
-              [&loop = worker.loop, wake = wake_] {
-                  boost::asio::post(loop, [wake] {
+              [&reactor = worker.reactor, wake = wake_] {
+                  reactor.post([wake] {
                       if (wake->waiting != nullptr) wake->waiting->finish();
                   });
               }),

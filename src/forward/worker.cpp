@@ -118,7 +118,6 @@ Worker::Worker(unsigned number, unsigned of, boost::asio::io_context& io, observ
       loop(io),
       pseudonym(std::move(instance)),
       counters(statistics.worker(number)),
-      deadlines(io),
       reactor(io, deadlines),
       scratch(std::make_unique<http::h1::BodyScratch>()),
       access_log_flush(

@@ -1,6 +1,10 @@
 #include "nsboot_lb/net/deadline.hpp"
 
 #include <algorithm>
+#include <cerrno>
+#include <sys/timerfd.h>
+#include <system_error>
+#include <unistd.h>
 
 namespace nsboot_lb::net {
 
@@ -31,7 +35,13 @@ void DeadlineList::unlink(Deadline& deadline) {
     deadline.next_ = nullptr;
 }
 
-Deadlines::Deadlines(boost::asio::io_context& loop) : timer_(loop.get_executor()) {}
+Deadlines::Deadlines() : timer_(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK)) {
+    if (timer_ < 0) throw std::system_error(errno, std::generic_category(), "timerfd_create");
+}
+
+Deadlines::~Deadlines() {
+    ::close(timer_);
+}
 
 DeadlineList& Deadlines::list(std::chrono::milliseconds duration) {
     duration = std::max(duration, std::chrono::milliseconds{1});
@@ -40,24 +50,22 @@ DeadlineList& Deadlines::list(std::chrono::milliseconds duration) {
     return *list;
 }
 
-void Deadlines::stop() {
-    stopped_ = true;
-    timer_.cancel();
-}
-
 // A front that is disarmed leaves the timer as it is: it wakes once for nothing and finds the next front, which costs
 // less than moving the timer with every request.
 void Deadlines::wake_by(TimePoint at) {
-    if (at + step >= wake_at_ || stopped_) return;
+    if (at + step >= wake_at_) return;
     wake_at_ = at + step;
-    timer_.expires_at(wake_at_);
-    timer_.async_wait([this](const boost::system::error_code& error) {
-        if (!error) sweep();
-    });
+    const auto since_boot = std::max(wake_at_.time_since_epoch(), Clock::duration{1});  // zero would be none
+    const auto seconds = std::chrono::floor<std::chrono::seconds>(since_boot);
+    itimerspec when{};
+    when.it_value.tv_sec = seconds.count();
+    when.it_value.tv_nsec = std::chrono::nanoseconds{since_boot - seconds}.count();
+    timerfd_settime(timer_, TFD_TIMER_ABSTIME, &when, nullptr);
 }
 
 void Deadlines::sweep() {
     now_ = Clock::now();
+    if (now_ < wake_at_) return;
     wake_at_ = TimePoint::max();
     auto earliest = TimePoint::max();
     for (auto& [duration, list] : lists_) {
@@ -71,6 +79,10 @@ void Deadlines::sweep() {
         if (list->front_ != nullptr) earliest = std::min(earliest, list->front_->at_);
     }
     if (earliest != TimePoint::max()) wake_by(earliest);
+    if (wake_at_ != TimePoint::max()) return;
+    // As setting it does, this takes back that it is readable.
+    const itimerspec none{};
+    timerfd_settime(timer_, 0, &none, nullptr);
 }
 
 }  // namespace nsboot_lb::net

@@ -1,24 +1,25 @@
 #include "nsboot_lb/net/reactor.hpp"
 
+#include <algorithm>
 #include <cassert>
 #include <cerrno>
+#include <sys/eventfd.h>
 #include <system_error>
 #include <utility>
-
-#include <boost/asio/post.hpp>
 
 namespace nsboot_lb::net {
 
 namespace {
 
-/// Rounds of polling before Asio's timers and posted work get their turn.
-constexpr int rounds_per_turn = 16;
-/// A smaller batch than this means that the sockets are quiet: wait in Asio instead of asking again.
-constexpr int busy_batch = 4;
-
 int make_epoll() {
     const int descriptor = epoll_create1(EPOLL_CLOEXEC);
     if (descriptor < 0) throw std::system_error(errno, std::generic_category(), "epoll_create1");
+    return descriptor;
+}
+
+int make_event() {
+    const int descriptor = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (descriptor < 0) throw std::system_error(errno, std::generic_category(), "eventfd");
     return descriptor;
 }
 
@@ -84,7 +85,19 @@ void Source::dispatch(std::uint32_t events) {
 }
 
 Reactor::Reactor(boost::asio::io_context& loop, Deadlines& deadlines)
-    : epoll_(loop.get_executor(), make_epoll()), deadlines_(deadlines) {}
+    : epoll_(loop.get_executor(), make_epoll()), wake_(loop.get_executor(), make_event()), deadlines_(deadlines) {
+    watch(wake_.native_handle(), &wake_);
+    watch(deadlines_.descriptor(), &deadlines_);
+}
+
+/// It need not be read: with EPOLLET each write, or each time that a timer runs out, is an event.
+void Reactor::watch(int descriptor, void* as) {
+    epoll_event event{};
+    event.events = EPOLLIN | EPOLLET;
+    event.data.ptr = as;
+    if (epoll_ctl(epoll_.native_handle(), EPOLL_CTL_ADD, descriptor, &event) != 0)
+        throw std::system_error(errno, std::generic_category(), "epoll_ctl");
+}
 
 void Reactor::start() {
     polling_ = true;
@@ -106,19 +119,45 @@ void Reactor::wait() {
 }
 
 void Reactor::poll() {
-    for (int round = 0; round < rounds_per_turn && polling_; ++round) {
-        const int count = epoll_wait(epoll_.native_handle(), events_.data(), batch_size, 0);
-        if (count <= 0) return;
+    while (polling_) {
+        const int count = take_events(resumes_.empty());
         deadlines_.set_now(Clock::now());
-        event_count_ = static_cast<std::size_t>(count);
-        for (next_event_ = 0; next_event_ < event_count_;) {
-            const auto& event = events_[next_event_++];
-            if (event.data.ptr != nullptr) static_cast<Source*>(event.data.ptr)->dispatch(event.events);
-        }
-        event_count_ = 0;
-        run_resumes();
-        if (count < busy_batch) return;
+        dispatch_events(std::max(count, 0));
+        if (!asio_wanted_.load(std::memory_order_relaxed)) continue;
+        asio_wanted_.store(false, std::memory_order_relaxed);
+        return;
     }
+}
+
+/// The next batch; waits for it, if it may.
+int Reactor::take_events(bool may_wait) {
+    int timeout = 0;
+    if (may_wait) {
+        // Whoever posts looks at waiting_ after asio_wanted_ is set, so that one of the two threads sees the other.
+        waiting_.store(true, std::memory_order_seq_cst);
+        if (!asio_wanted_.load(std::memory_order_seq_cst)) timeout = -1;
+    }
+    const int count = epoll_wait(epoll_.native_handle(), events_.data(), batch_size, timeout);
+    if (may_wait) waiting_.store(false, std::memory_order_relaxed);
+    return count;
+}
+
+void Reactor::dispatch_events(int count) {
+    event_count_ = static_cast<std::size_t>(count);
+    for (next_event_ = 0; next_event_ < event_count_;) {
+        const auto& event = events_[next_event_++];
+        if (event.data.ptr == &deadlines_)
+            deadlines_.sweep();
+        else if (event.data.ptr != nullptr && event.data.ptr != &wake_)
+            static_cast<Source*>(event.data.ptr)->dispatch(event.events);
+    }
+    event_count_ = 0;
+    run_resumes();
+}
+
+void Reactor::give_asio_its_turn() {
+    asio_wanted_.store(true, std::memory_order_seq_cst);
+    if (waiting_.load(std::memory_order_seq_cst)) eventfd_write(wake_.native_handle(), 1);
 }
 
 void Reactor::forget(Source& source) {

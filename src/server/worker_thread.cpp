@@ -246,7 +246,6 @@ void WorkerThread::check_drained() {
     // A listener's coroutine ends by itself soon after it was told to; the loop has to be there for that.
     if (!leaving_ || !listeners_.empty()) return;
     worker_.reactor.stop();
-    worker_.deadlines.stop();
     work_.reset();
     loop_.stop();
 }

@@ -41,7 +41,7 @@ class WorkerThread {
     /// Runs `work` on the worker, soon.
     template <class Work>
     void post(Work work) {
-        boost::asio::post(loop_, [this, work = std::move(work)]() mutable {
+        worker_.reactor.post([this, work = std::move(work)]() mutable {
             worker_.deadlines.set_now(net::Clock::now());
             work();
         });

@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <memory>
+#include <poll.h>
 #include <string>
 
 #include <gtest/gtest.h>
@@ -30,15 +31,17 @@ struct Noting {
 
 class DeadlinesTest : public ::testing::Test {
   protected:
-    /// Turns the loop until so many have expired.
+    /// Sweeps whenever that is due until so many have expired.
     void run_until(std::size_t count) {
-        const auto end = Clock::now() + patience;
-        while (notes.size() < count && Clock::now() < end) io.run_one_for(patience);
+        pollfd timer{deadlines.descriptor(), POLLIN, 0};
+        while (notes.size() < count) {
+            ASSERT_EQ(::poll(&timer, 1, static_cast<int>(std::chrono::milliseconds{patience}.count())), 1);
+            deadlines.sweep();
+        }
         ASSERT_EQ(notes.size(), count);
     }
 
-    boost::asio::io_context io{1};
-    Deadlines deadlines{io};
+    Deadlines deadlines;
     std::string notes;
     Noting a{notes, 'a'};
     Noting b{notes, 'b'};
@@ -135,12 +138,16 @@ TEST_F(DeadlinesTest, of_no_duration_have_the_shortest) {
     EXPECT_NE(&deadlines.list(2ms), &deadlines.list(1ms));
 }
 
-TEST_F(DeadlinesTest, leave_the_loop_with_nothing_to_do_once_stopped) {
-    a.deadline.arm(deadlines.list(std::chrono::hours{1}));
-    deadlines.stop();
-    b.deadline.arm(deadlines.list(1ms));
-    io.run();  // ends at once
-    EXPECT_EQ(notes, "");
+TEST_F(DeadlinesTest, make_a_sweep_due_no_longer_than_it_was_not_made) {
+    pollfd timer{deadlines.descriptor(), POLLIN, 0};
+    EXPECT_EQ(::poll(&timer, 1, 0), 0);
+    a.deadline.arm(deadlines.list(1ms));
+    run_until(1);
+    EXPECT_EQ(::poll(&timer, 1, 0), 0);
+    b.deadline.arm(deadlines.list(std::chrono::hours{1}));
+    EXPECT_EQ(::poll(&timer, 1, 0), 0);
+    deadlines.sweep();
+    EXPECT_EQ(notes, "a");
 }
 
 }  // namespace

@@ -3,14 +3,17 @@
 /// that something must be wrong. For the test's thread only.
 #include <array>
 #include <cerrno>
+#include <cstdio>
 #include <cstdlib>
 #include <exception>
 #include <fcntl.h>
+#include <future>
 #include <netinet/in.h>
 #include <string>
 #include <string_view>
 #include <sys/socket.h>
 #include <system_error>
+#include <thread>
 #include <unistd.h>
 #include <utility>
 
@@ -28,9 +31,31 @@ using namespace std::chrono_literals;
 /// Much longer than anything here takes, so that only a wait without an end reaches it.
 inline constexpr auto patience = 20s;
 
-/// Runs `task` to its end on a loop that turns with `reactor`. Gives up, and the process with it, when it does not end:
-/// the coroutines that wait could not be destroyed.
+/// Ends the process if it is not destroyed in time: a loop that waits cannot give up by itself, and the coroutines that
+/// wait could not be destroyed.
+class Watchdog {
+  public:
+    Watchdog()
+        : thread_([over = over_.get_future()] {
+              if (over.wait_for(patience) == std::future_status::ready) return;
+              std::fputs("the coroutine did not end\n", stderr);
+              std::abort();
+          }) {}
+    Watchdog(const Watchdog&) = delete;
+    Watchdog& operator=(const Watchdog&) = delete;
+    ~Watchdog() {
+        over_.set_value();
+        thread_.join();
+    }
+
+  private:
+    std::promise<void> over_;
+    std::thread thread_;
+};
+
+/// Runs `task` to its end on a loop that turns with `reactor`.
 inline void run(boost::asio::io_context& io, Reactor& reactor, Task<void> task) {
+    const Watchdog watchdog;
     bool done = false;
     std::exception_ptr failure;
     io.restart();
@@ -41,11 +66,7 @@ inline void run(boost::asio::io_context& io, Reactor& reactor, Task<void> task) 
         reactor.stop();
         io.stop();
     });
-    if (!done) io.run_for(patience);
-    if (!done) {
-        ADD_FAILURE() << "the coroutine did not end";
-        std::abort();
-    }
+    if (!done) io.run();
     io.restart();
     io.poll();  // what stop() cancelled
     if (failure) std::rethrow_exception(failure);
@@ -53,7 +74,7 @@ inline void run(boost::asio::io_context& io, Reactor& reactor, Task<void> task) 
 
 struct Loop {
     boost::asio::io_context io{1};
-    Deadlines deadlines{io};
+    Deadlines deadlines;
     Reactor reactor{io, deadlines};
 
     void run(Task<void> task) { testing::run(io, reactor, std::move(task)); }

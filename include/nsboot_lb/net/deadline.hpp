@@ -6,9 +6,6 @@
 #include <map>
 #include <memory>
 
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/steady_timer.hpp>
-
 namespace nsboot_lb::net {
 
 using Clock = std::chrono::steady_clock;
@@ -59,29 +56,32 @@ class DeadlineList {
     Deadline* back_ = nullptr;
 };
 
-/// A worker's deadlines, its timer, and its idea of what time it is.
+/// A worker's deadlines, its timer, and its idea of what time it is. Somebody, the Reactor, waits for the timer.
 class Deadlines {
   public:
-    explicit Deadlines(boost::asio::io_context& loop);
+    /// Throws std::system_error if the kernel gives no timer.
+    Deadlines();
+    Deadlines(const Deadlines&) = delete;
+    Deadlines& operator=(const Deadlines&) = delete;
+    ~Deadlines();
 
     /// The list for a duration; made when first asked for, stays for good. At least 1 ms.
     DeadlineList& list(std::chrono::milliseconds duration);
     /// When the worker last woke up. Good enough for every time limit, and free.
     TimePoint now() const { return now_; }
     void set_now(TimePoint now) { now_ = now; }
-    /// No more wake-ups; called before the loop is left.
-    void stop();
+    /// A timerfd(2): readable when a sweep is due, until one was made.
+    int descriptor() const { return timer_; }
+    /// Ends the waits whose time has come.
+    void sweep();
 
   private:
     friend class Deadline;
     void wake_by(TimePoint at);
-    void sweep();
     TimePoint now_ = Clock::now();
     TimePoint wake_at_ = TimePoint::max();
     std::map<std::chrono::milliseconds, std::unique_ptr<DeadlineList>> lists_;
-    boost::asio::basic_waitable_timer<Clock, boost::asio::wait_traits<Clock>, boost::asio::io_context::executor_type>
-        timer_;
-    bool stopped_ = false;
+    const int timer_;
 };
 
 }  // namespace nsboot_lb::net

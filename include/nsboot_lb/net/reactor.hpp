@@ -2,15 +2,20 @@
 /// Readiness of the data path's descriptors. A worker's Reactor is an epoll set whose own descriptor is watched by the
 /// worker's Asio loop, so that timers, posted work and everything else stay Asio's; a descriptor is registered once,
 /// edge-triggered for both directions, and what is known of it is kept in its Source. So waiting costs no system call,
-/// where an Asio wait costs one each time (docs/decisions/0002-readiness.md has the figures). One worker's thread only.
+/// where an Asio wait costs one each time. Once there is an event, the thread waits in the set itself, which saves two
+/// system calls each time; Asio's loop has its turn after post() (docs/decisions/readiness.md has the figures). One
+/// worker's thread only, except for post().
 #include <array>
+#include <atomic>
 #include <coroutine>
 #include <cstdint>
 #include <sys/epoll.h>
+#include <utility>
 #include <vector>
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/basic_stream_descriptor.hpp>
+#include <boost/asio/post.hpp>
 
 #include "nsboot_lb/net/deadline.hpp"
 
@@ -130,16 +135,30 @@ class Reactor {
     void stop();
     /// Resumes a coroutine soon, from the loop, not from within this call.
     void resume_later(std::coroutine_handle<> coroutine);
+    /// Has the loop run `work` soon. From any thread. What is posted to the loop past this, and a timer in it, may wait
+    /// for ever.
+    template <class Work>
+    void post(Work&& work) {
+        boost::asio::post(epoll_.get_executor(), std::forward<Work>(work));
+        give_asio_its_turn();
+    }
 
   private:
+    using Epoll = boost::asio::posix::basic_stream_descriptor<boost::asio::io_context::executor_type>;
+
     friend class Source;
     void wait();
     void poll();
+    int take_events(bool may_wait);
+    void dispatch_events(int count);
+    void watch(int descriptor, void* as);
+    void give_asio_its_turn();
     void run_resumes();
     void forget(Source& source);
 
     static constexpr std::size_t batch_size = 256;
-    boost::asio::posix::basic_stream_descriptor<boost::asio::io_context::executor_type> epoll_;
+    Epoll epoll_;
+    Epoll wake_;  ///< an eventfd in the set, written to when somebody posts while the thread waits in it
     Deadlines& deadlines_;
     std::array<epoll_event, batch_size> events_{};
     std::size_t next_event_ = 0;  ///< of the batch that is being dispatched
@@ -148,6 +167,8 @@ class Reactor {
     std::vector<std::coroutine_handle<>> resuming_;
     bool resume_posted_ = false;
     bool polling_ = false;
+    std::atomic<bool> waiting_{false};
+    std::atomic<bool> asio_wanted_{false};
 };
 
 }  // namespace nsboot_lb::net
