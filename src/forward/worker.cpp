@@ -115,7 +115,6 @@ Worker::Worker(unsigned number, unsigned of, boost::asio::io_context& io, observ
                std::string instance)
     : index(number),
       worker_count(of),
-      loop(io),
       pseudonym(std::move(instance)),
       counters(statistics.worker(number)),
       reactor(io, deadlines),

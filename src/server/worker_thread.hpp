@@ -8,7 +8,6 @@
 #include <thread>
 
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/post.hpp>
 #include <boost/intrusive/list.hpp>
 
 #include "connection_limits.hpp"

@@ -125,7 +125,6 @@ struct Worker {
     // Constant.
     const unsigned index;
     const unsigned worker_count;
-    boost::asio::io_context& loop;
     const std::string pseudonym;  ///< of this daemon in Via fields
     observe::WorkerCounters& counters;
 
