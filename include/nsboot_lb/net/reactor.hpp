@@ -1,9 +1,8 @@
 #pragma once
-/// Readiness of the data path's descriptors. A worker's Reactor is an epoll set whose own descriptor is watched by the
-/// worker's Asio loop, so that timers, posted work and everything else stay Asio's; a descriptor is registered once,
+/// Readiness of the data path's descriptors. A worker's Reactor is an epoll set: a descriptor is registered once,
 /// edge-triggered for both directions, and what is known of it is kept in its Source. So waiting costs no system call,
-/// where an Asio wait costs one each time. Once there is an event, the thread waits in the set itself, which saves two
-/// system calls each time; Asio's loop has its turn after post() (docs/decisions/readiness.md has the figures). One
+/// where an Asio wait costs one each time. The worker's Asio loop watches the set; once there is an event, the thread
+/// waits in the set itself, and Asio has its turn after post() (docs/decisions/readiness.md has the figures). One
 /// worker's thread only, except for post().
 #include <array>
 #include <atomic>
