@@ -69,5 +69,19 @@ TEST(RoundRobin, InALargePoolAFullGroupPassesItsTurnOn) {
     for (int i = 0; i < 10; ++i) EXPECT_EQ(balancer->pick(pool.context()), 39);
 }
 
+TEST(RoundRobin, SharesAreExactFromTheMomentASlowStartEnds) {
+    auto config = pool_config({{1}, {1}});
+    config.slow_start = 100s;
+    TestPool pool(config);
+    const auto balancer = pool.balancer(Policy::round_robin);
+    pool.state(1).set_active_health(false, "status 503", pool.now);
+    pool.state(1).set_active_health(true, "2 checks passed", pool.now);
+    pool.now += 99s + 10ms;
+    picks(*balancer, pool.context(), 1000);
+    pool.now += 990ms;
+    EXPECT_THAT(counts(*balancer, pool.context(), 1000),
+                ::testing::ElementsAre(::testing::Pair(0, 500), ::testing::Pair(1, 500)));
+}
+
 }  // namespace
 }  // namespace nsboot_lb::upstream::testing

@@ -34,9 +34,9 @@ std::uint32_t Seats::effective_weight(const Endpoint& endpoint, TimePoint now) {
     const std::chrono::nanoseconds length = pool_->config().slow_start;
     const auto begin = endpoint.state->slow_start_begin();
     if (!begin || length.count() == 0 || now >= *begin + length) return full;
-    // The ramp goes up in a hundred steps, each of which is one rebuild per worker.
-    valid_until_ =
-        std::min(valid_until_, now + std::max<std::chrono::nanoseconds>(length / 100, std::chrono::milliseconds{1}));
+    // The ramp goes up in a hundred steps, each of which is one rebuild per worker; the last ends where the ramp does.
+    const auto step = std::max<std::chrono::nanoseconds>(length / 100, std::chrono::milliseconds{1});
+    valid_until_ = std::min({valid_until_, now + step, *begin + length});
     const auto passed = std::max<std::chrono::nanoseconds>(now - *begin, std::chrono::nanoseconds{0});
     const double share = static_cast<double>(passed.count()) / static_cast<double>(length.count());
     return std::max(static_cast<std::uint32_t>(full * share), 1U);
