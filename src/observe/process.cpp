@@ -1,4 +1,4 @@
-#include <charconv>
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -8,6 +8,7 @@
 #include <string_view>
 #include <sys/resource.h>
 #include <system_error>
+#include <time.h>
 #include <unistd.h>
 #include <utility>
 
@@ -21,7 +22,6 @@ using prometheus::MetricType;
 
 /// What /proc/self/stat says, in the units that metrics want (proc(5)).
 struct ProcessStat {
-    double cpu_seconds = 0;
     double threads = 0;
     double start_since_boot_seconds = 0;
     double virtual_bytes = 0;
@@ -43,23 +43,26 @@ std::optional<ProcessStat> read_process_stat() {
     const auto skip = [&](int fields) {
         for (int i = 0; i < fields; ++i) rest >> skipped;
     };
-    double user_ticks = 0;
-    double system_ticks = 0;
     double start_ticks = 0;
     double resident_pages = 0;
     ProcessStat stat;
-    skip(11);
-    rest >> user_ticks >> system_ticks;
-    skip(4);
+    skip(17);
     rest >> stat.threads;
     skip(1);
     rest >> start_ticks >> stat.virtual_bytes >> resident_pages;
     if (!rest) return std::nullopt;
     const auto ticks_per_second = static_cast<double>(::sysconf(_SC_CLK_TCK));
-    stat.cpu_seconds = (user_ticks + system_ticks) / ticks_per_second;
     stat.start_since_boot_seconds = start_ticks / ticks_per_second;
     stat.resident_bytes = resident_pages * static_cast<double>(::sysconf(_SC_PAGESIZE));
     return stat;
+}
+
+/// Of all threads that are or were; exact, where /proc/self/stat counts whole ticks of 10 ms.
+std::optional<double> cpu_seconds() {
+    timespec spent{};
+    if (::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &spent) != 0) return std::nullopt;
+    return std::chrono::duration<double>(std::chrono::seconds{spent.tv_sec} + std::chrono::nanoseconds{spent.tv_nsec})
+        .count();
 }
 
 /// The "btime" line of /proc/stat; it does not change while we run.
@@ -100,10 +103,12 @@ void collect_build_info(MetricFamilies& into) {
 
 void collect_process(MetricFamilies& into) {
     collect_build_info(into);
-    if (const auto stat = read_process_stat()) {
+    if (const auto spent = cpu_seconds()) {
         auto& cpu = into.emplace_back("process_cpu_seconds_total", "User and system CPU time spent in seconds.",
                                       MetricType::Counter);
-        cpu.metric.emplace_back().counter.value = stat->cpu_seconds;
+        cpu.metric.emplace_back().counter.value = *spent;
+    }
+    if (const auto stat = read_process_stat()) {
         add_gauge(into, "process_start_time_seconds", "Start time of the process since the Unix epoch in seconds.",
                   boot_time_seconds() + stat->start_since_boot_seconds);
         add_gauge(into, "process_virtual_memory_bytes", "Virtual memory size in bytes.", stat->virtual_bytes);

@@ -172,7 +172,9 @@ TEST(Collector, tells_of_the_process_what_is_true) {
     EXPECT_GE(sample(text, "process_threads"), 1);
     EXPECT_GT(sample(text, "process_resident_memory_bytes"), 1e6);
     EXPECT_GT(sample(text, "process_virtual_memory_bytes"), sample(text, "process_resident_memory_bytes"));
-    EXPECT_GE(sample(text, "process_cpu_seconds_total"), 0);
+    const double spent = sample(text, "process_cpu_seconds_total");
+    EXPECT_GT(spent, 0);
+    EXPECT_GT(sample(scrape(statistics), "process_cpu_seconds_total"), spent) << "that of a scrape is seen";
     const double now = std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
     EXPECT_NEAR(sample(text, "process_start_time_seconds"), now, 600);
 
