@@ -141,6 +141,7 @@ net::Task<After> Session::serve_one() {
     http::HeadError error;
     const auto head = co_await read_head(exchange, error);
     if (head == Head::none) co_return After::close;
+    if (head == Head::not_yet) co_return After::keep;
     client_.trusted = base::any_contains(exchange.view->snapshot->config->forwarded.trust, client_.address);
     if (head == Head::refused) {
         const auto after = co_await forward::refuse(worker, exchange, error);
@@ -176,18 +177,17 @@ net::Task<Session::Head> Session::read_head(forward::Exchange& exchange, http::H
             continue;
         }
         if (result.status != IoStatus::would_block) co_return Head::none;
-        // The time for the head runs from its first byte; without one this was a false alarm.
-        if (!stream.read_deadline().armed()) {
-            stream.read_deadline().arm(text.text().empty() ? *exchange.view->idle_timeout
-                                                           : *exchange.view->header_timeout);
-        }
+        // Nobody waits for a request with an exchange in hand: it would go by the configuration of now, not of then.
+        if (text.text().empty()) co_return Head::not_yet;
+        // The time for the head runs from its first byte.
+        if (!stream.read_deadline().armed()) stream.read_deadline().arm(*exchange.view->header_timeout);
         waiting_ = true;
         thread_.note_waiting(*this);
         const auto ready = co_await stream.readable();
         waiting_ = false;
         in_waiting.unlink();
         if (ready == Ready::ok) continue;
-        if (ready == Ready::cancelled || text.text().empty()) co_return Head::none;
+        if (ready == Ready::cancelled) co_return Head::none;
         error = {408, observe::Reason::header_timeout, "the request header took too long"};
         co_return Head::refused;
     }

@@ -43,7 +43,7 @@ class Session {
     boost::intrusive::list_member_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>> in_waiting;
 
   private:
-    enum class Head : std::uint8_t { complete, refused, none };
+    enum class Head : std::uint8_t { complete, refused, none, not_yet };
 
     void set_client(const base::IpAddress& address);
     net::Task<bool> read_proxy_header();
