@@ -11,6 +11,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/thread_pool.hpp>
 
+#include "adoption.hpp"
 #include "connection_limits.hpp"
 #include "listeners.hpp"
 #include "memories.hpp"
@@ -33,6 +34,8 @@ namespace {
 constexpr std::chrono::milliseconds idle_grace{1000};
 /// After it no tunnel is left that is able to end by itself.
 constexpr std::chrono::milliseconds last_grace = 2 * forward::tunnel_grace;
+/// Workers take a new configuration within a turn of their loops. A reload says so if one does not.
+constexpr std::chrono::milliseconds most_to_adopt{5000};
 /// Threads for what would hold up an event loop, such as checking passwords.
 constexpr unsigned background_threads = 2;
 /// Descriptors that are not for connections: logs, epoll sets, listeners, pipes, the admin listener.
@@ -93,8 +96,10 @@ class Server::Impl {
         background_.join();
     }
 
-    /// All or nothing. The names of the configuration have been prepared.
+    /// All or nothing. The names of the configuration have been prepared. The workers let go of `adopted` when they go
+    /// by it.
     std::expected<void, std::vector<std::string>> apply(config::Config loaded, const Prepare& prepare,
+                                                        const Adoption::Token& adopted,
                                                         InheritedSockets* inherited = nullptr,
                                                         const std::vector<ServerMemory>& memories = {}) {
         auto config = std::make_shared<const config::Config>(std::move(loaded));
@@ -118,25 +123,31 @@ class Server::Impl {
         names_.follow(*config_);
         recall(**built, memories);
         go_live(std::move(*built));
-        publish_listeners();
+        publish_listeners(adopted);
         statistics_.set_unused_aside(
             std::chrono::steady_clock::now());  // of earlier ones: the workers have this one not yet
         return {};
     }
 
-    /// What is left of a reload when nothing is waited for any more. Nothing is wanted if the file is wrong.
-    void reload(std::optional<config::Config> wanted, const Prepare& prepare, Reloaded& result) {
+    /// What is left of a reload when nothing is waited for any more but the workers. Nothing is wanted if the file is
+    /// wrong.
+    boost::asio::awaitable<void> reload(std::optional<config::Config> wanted, const Prepare& prepare,
+                                        Reloaded& result) {
         const auto before = config_;
         if (wanted) {
-            auto applied = apply(std::move(*wanted), prepare);
+            Adoption adoption{control_};
+            auto applied = apply(std::move(*wanted), prepare, adoption.token());
             result.successful = applied.has_value();
             if (!applied) std::ranges::move(applied.error(), std::back_inserter(result.problems));
+            // Who asked for it may rely on it from the answer on.
+            if (const bool all = co_await adoption.wait(most_to_adopt); !all)
+                log::error("a worker does not take the new configuration, it will when its loop turns again");
         }
         statistics_.config_loaded(result.successful, std::chrono::system_clock::now());
         for (const auto& problem : result.problems) log::warn("configuration: {}", problem);
         if (!result.successful) {
             log::error("configuration refused, the old one goes on serving file={}", config_file_);
-            return;
+            co_return;
         }
         auto told = tell_changes(*before, *config_, config_file_, statistics_.workers());
         result.changes = std::move(told.changes);
@@ -221,12 +232,12 @@ class Server::Impl {
         return observe::AccessLog::open(wanted->target, wanted->format);
     }
 
-    /// Tells the workers which sockets to accept on.
-    void publish_listeners() {
+    /// Tells the workers which sockets to accept on. The last thing that a new configuration has for them.
+    void publish_listeners(const Adoption::Token& adopted) {
         auto published = listeners_.publish(*config_);
         // The last worker to let go closes the sockets.
         for (std::size_t i = 0; i < workers_.size(); ++i)
-            workers_[i]->listen(std::move(published.setups[i]), [retired = published.retired] {});
+            workers_[i]->listen(std::move(published.setups[i]), [retired = published.retired, adopted] {});
     }
 
     void addresses_changed() {
@@ -295,7 +306,7 @@ std::expected<void, std::vector<std::string>> Server::start(config::Config confi
                                                             const std::vector<ServerMemory>& memories) {
     const Prepare nothing = [](const config::Config&) { return std::expected<void, std::string>{}; };
     impl_->names_.prepare_now(config);
-    auto applied = impl_->apply(std::move(config), nothing, &inherited, memories);
+    auto applied = impl_->apply(std::move(config), nothing, nullptr, &inherited, memories);
     if (!applied) return applied;
     impl_->start_workers();
     impl_->statistics_.config_loaded(true, std::chrono::system_clock::now());
@@ -319,7 +330,7 @@ boost::asio::awaitable<Reloaded> Server::reload(Prepare prepare) {
         log::warn("configuration: {}", result.problems.back());
         co_return result;
     }
-    impl_->reload(std::move(wanted), prepare, result);
+    co_await impl_->reload(std::move(wanted), prepare, result);
     co_return result;
 }
 

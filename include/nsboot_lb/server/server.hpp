@@ -70,7 +70,9 @@ class Server {
     using Prepare = std::function<std::expected<void, std::string>(const config::Config&)>;
     /// Loads the configuration file anew. All or nothing: with an error, `prepare`'s too, the old configuration goes
     /// on; what was prepared is then the caller's to let go of. Refused while draining. Waits for another reload that
-    /// is going on, and two seconds at most for names that are new; everything else goes on meanwhile.
+    /// is going on, two seconds at most for names that are new, and then until every worker goes by the new
+    /// configuration (requests that come from then on do) and accepts no more where it has no listener; everything else
+    /// goes on meanwhile.
     boost::asio::awaitable<Reloaded> reload(Prepare prepare);
     /// Stops accepting, finishes what is in flight up to shutdown.drain_timeout, then calls `done` (on the control
     /// thread).
