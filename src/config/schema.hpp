@@ -1,5 +1,5 @@
 #pragma once
-/// The root of the configuration's table. The table itself is schema.cpp; built once on first use and immutable from
+/// The root of the configuration's table. The table itself is in schema/; built once on first use and immutable from
 /// then on, so that any thread may use it.
 #include "section.hpp"
 

@@ -1,5 +1,5 @@
 #pragma once
-/// The vocabulary of the table in schema.cpp: a Section is a map of the file and mirrors a struct, a Key is one of its
+/// The vocabulary of the table in schema/: a Section is a map of the file and mirrors a struct, a Key is one of its
 /// keys and mirrors a member, a Codec says how a value is read, printed and described. Built once on first use and
 /// immutable from then on; any thread may use them.
 #include <functional>

@@ -43,6 +43,11 @@ std::string words_of(PathMatch kind) {
 
 }  // namespace
 
+Codec<Policy> policy() {
+    return choice<Policy>({Policy::round_robin, Policy::weighted, Policy::least_conn, Policy::ip_hash,
+                           Policy::cookie_sticky, Policy::random_two, Policy::uri_hash});
+}
+
 Codec<ProxyProtocol> proxy_protocol() {
     const auto flag = boolean();
     const auto ranges = list_of(cidr(), 1);

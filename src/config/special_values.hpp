@@ -1,6 +1,6 @@
 #pragma once
-/// Codecs of the values that have more than one shape: PROXY protocol, causes of retries, path patterns, header
-/// conditions, header fields. Pure; any thread may use them.
+/// Codecs of the values that more than one part of the table has, or that have more than one shape: policies, PROXY
+/// protocol, causes of retries, path patterns, header conditions, header fields. Pure; any thread may use them.
 #include <string>
 #include <utility>
 #include <vector>
@@ -8,6 +8,11 @@
 #include "values.hpp"
 
 namespace nsboot_lb::config {
+
+/// The largest size that may be written, in bytes; no limit of ours, but sums of sizes stay numbers.
+inline constexpr std::uint64_t max_size = 1ULL << 60;
+
+Codec<Policy> policy();
 
 /// true, false, or the ranges of the peers that speak it.
 Codec<ProxyProtocol> proxy_protocol();

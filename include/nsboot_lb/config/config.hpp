@@ -1,7 +1,7 @@
 #pragma once
 /// The configuration as plain values, every default filled in. Built once by load() on the control thread and immutable
 /// from then on; any thread may read it. Each struct mirrors a section of the YAML file, each member a key of the same
-/// name; the one place that lists keys, types, defaults, limits and texts is src/config/schema.cpp.
+/// name; the one place that lists keys, types, defaults, limits and texts is src/config/schema/.
 #include <chrono>
 #include <cstdint>
 #include <map>
