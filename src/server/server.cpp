@@ -155,6 +155,7 @@ class Server::Impl {
     }
 
     void start_workers() {
+        *shown_ = snapshot_;
         for (auto& worker : workers_) worker->start();
     }
 
@@ -162,7 +163,12 @@ class Server::Impl {
         const auto now = std::chrono::steady_clock::now();
         for (const auto& pool : snapshot->pools) pool->activate(now);
         snapshot_ = std::move(snapshot);
-        for (auto& worker : workers_) worker->use(snapshot_, access_log_);
+        // Others are told of it when the last worker goes by it.
+        const std::shared_ptr<void> all_use_it{nullptr,
+                                               [&control = control_, shown = shown_, given = snapshot_](void*) {
+                                                   boost::asio::post(control, [shown, given] { *shown = given; });
+                                               }};
+        for (auto& worker : workers_) worker->use(snapshot_, access_log_, all_use_it);
         checks_->follow(snapshot_->pools);
     }
 
@@ -200,7 +206,10 @@ class Server::Impl {
     std::uint64_t descriptors_ = 0;
     boost::asio::thread_pool background_;
     std::shared_ptr<const config::Config> config_;
-    std::shared_ptr<const forward::Snapshot> snapshot_;
+    std::shared_ptr<const forward::Snapshot> snapshot_;  ///< the latest that the workers were given
+    /// The latest that all of them go by.
+    const std::shared_ptr<std::shared_ptr<const forward::Snapshot>> shown_ =
+        std::make_shared<std::shared_ptr<const forward::Snapshot>>();
     std::shared_ptr<observe::AccessLog> access_log_;
     Listeners listeners_;
     std::vector<std::unique_ptr<WorkerThread>> workers_;
@@ -351,7 +360,7 @@ void Server::keep_socket_files() {
 }
 
 std::vector<ServerMemory> Server::memories() const {
-    return remember(snapshot());
+    return remember(*impl_->snapshot_);
 }
 
 void Server::reopen_logs() {
@@ -369,7 +378,7 @@ const config::Config& Server::config() const {
     return *impl_->config_;
 }
 const forward::Snapshot& Server::snapshot() const {
-    return *impl_->snapshot_;
+    return **impl_->shown_;
 }
 observe::Statistics& Server::statistics() {
     return impl_->statistics_;

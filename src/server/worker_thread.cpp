@@ -62,8 +62,8 @@ void WorkerThread::start() {
 }
 
 void WorkerThread::use(std::shared_ptr<const forward::Snapshot> snapshot,
-                       std::shared_ptr<observe::AccessLog> access_log) {
-    post([this, snapshot = std::move(snapshot), access_log = std::move(access_log)] {
+                       std::shared_ptr<observe::AccessLog> access_log, std::shared_ptr<void> done) {
+    post([this, snapshot = std::move(snapshot), access_log = std::move(access_log), done = std::move(done)] {
         // Held until the idle connections that count in what it holds are closed.
         const auto before =
             std::exchange(worker_.view, forward::WorkerViewPtr{new forward::WorkerView{worker_, snapshot}});

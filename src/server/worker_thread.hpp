@@ -45,8 +45,9 @@ class WorkerThread {
             work();
         });
     }
-    /// The configuration from now on. Exchanges that have begun keep theirs.
-    void use(std::shared_ptr<const forward::Snapshot> snapshot, std::shared_ptr<observe::AccessLog> access_log);
+    /// The configuration from now on. Exchanges that have begun keep theirs. Then lets go of `done`.
+    void use(std::shared_ptr<const forward::Snapshot> snapshot, std::shared_ptr<observe::AccessLog> access_log,
+             std::shared_ptr<void> done);
     /// Hands over the access log's lines; then lets go of `done`.
     void flush_access_log(std::shared_ptr<void> done);
     /// Accepts on these sockets, and no others. `done` is called on the worker once no other is touched any more.

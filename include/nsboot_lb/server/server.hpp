@@ -92,6 +92,7 @@ class Server {
 
     bool draining() const;
     const config::Config& config() const;
+    /// What every worker goes by.
     const forward::Snapshot& snapshot() const;
     observe::Statistics& statistics();
     std::vector<Listening> listening() const;
