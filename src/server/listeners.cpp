@@ -1,17 +1,11 @@
 #include "listeners.hpp"
 
-#include <chrono>
-#include <condition_variable>
-#include <mutex>
 #include <set>
 #include <utility>
 
 namespace nsboot_lb::server {
 
 namespace {
-
-/// A worker lets go of a listening socket in its next turn. One that takes longer than this is stuck.
-constexpr std::chrono::seconds retire_patience{2};
 
 /// What tells a listening address from the others: its text, except that each port 0 is a port of its own.
 std::string key_of(const config::Listener& listener, const config::BindAddress& address) {
@@ -21,36 +15,9 @@ std::string key_of(const config::Listener& listener, const config::BindAddress& 
 
 }  // namespace
 
-/// How much has been retired and is still open.
-struct Listeners::Retiring {
-    std::mutex mutex;
-    std::condition_variable changed;
-    std::size_t open = 0;  ///< guarded by mutex
-};
-
-Listeners::Listeners(unsigned workers, observe::Statistics& statistics)
-    : workers_(workers), statistics_(statistics), retiring_(std::make_shared<Retiring>()) {}
-
-std::shared_ptr<void> Listeners::retire(std::vector<BoundAddress> addresses) {
-    if (addresses.empty()) return nullptr;
-    {
-        const std::lock_guard lock{retiring_->mutex};
-        ++retiring_->open;
-    }
-    return {new std::vector<BoundAddress>(std::move(addresses)),
-            [retiring = retiring_](std::vector<BoundAddress>* retired) {
-                delete retired;
-                const std::lock_guard lock{retiring->mutex};
-                --retiring->open;
-                retiring->changed.notify_all();
-            }};
-}
+Listeners::Listeners(unsigned workers, observe::Statistics& statistics) : workers_(workers), statistics_(statistics) {}
 
 std::expected<void, std::string> Listeners::bind(const config::Config& config, InheritedSockets* inherited) {
-    {
-        std::unique_lock lock{retiring_->mutex};
-        (void)retiring_->changed.wait_for(lock, retire_patience, [this] { return retiring_->open == 0; });
-    }
     std::map<std::string, BoundAddress> fresh;
     for (const auto& listener : config.listeners) {
         for (const auto& address : listener.addresses) {
@@ -95,16 +62,14 @@ Listeners::Published Listeners::publish(const config::Config& config) {
             }
         }
     }
-    std::vector<BoundAddress> retired;
     for (auto bound = bound_.begin(); bound != bound_.end();) {
         if (wanted.contains(bound->first)) {
             ++bound;
             continue;
         }
-        retired.push_back(std::move(bound->second));
+        published.retired.push_back(std::move(bound->second));
         bound = bound_.erase(bound);
     }
-    published.retired = retire(std::move(retired));
     return published;
 }
 

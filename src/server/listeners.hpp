@@ -19,13 +19,13 @@ class Listeners {
   public:
     Listeners(unsigned workers, observe::Statistics& statistics);
 
-    /// Binds or claims what is new. On failure nothing is left bound that was not before. Waits, but not for long, for
-    /// workers that have not let go yet of what an earlier publish() retired: it may be wanted again.
+    /// Binds or claims what is new. On failure nothing is left bound that was not before. What an earlier publish()
+    /// retired has to be closed by then: it may be wanted again.
     std::expected<void, std::string> bind(const config::Config& config, InheritedSockets* inherited);
 
     struct Published {
         std::vector<std::vector<ListenerSetup>> setups;  ///< by worker: the sockets to accept on from now on
-        std::shared_ptr<void> retired;  ///< what is wanted no longer: closed with the last reference, a worker's
+        std::vector<BoundAddress> retired;  ///< wanted no longer: to be closed when no worker accepts there any more
     };
     /// After bind() of the same configuration.
     Published publish(const config::Config& config);
@@ -37,8 +37,6 @@ class Listeners {
     void close() { bound_.clear(); }
 
   private:
-    struct Retiring;
-    std::shared_ptr<void> retire(std::vector<BoundAddress> addresses);
     std::expected<BoundAddress, std::string> bind_one(const std::string& key, const config::BindAddress& address,
                                                       InheritedSockets* inherited);
 
@@ -46,7 +44,6 @@ class Listeners {
     observe::Statistics& statistics_;
     std::map<std::string, BoundAddress> bound_;  ///< by key: see key_of()
     std::vector<Listening> listening_;
-    std::shared_ptr<Retiring> retiring_;  ///< shared with who holds what is retired
     bool keeps_files_ = false;
 };
 

@@ -8,14 +8,13 @@
 #include <utility>
 
 #include <boost/asio/post.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/thread_pool.hpp>
 
 #include "adoption.hpp"
 #include "connection_limits.hpp"
+#include "drain.hpp"
 #include "listeners.hpp"
 #include "memories.hpp"
-#include "nsboot_lb/forward/end_tunnel.hpp"
 #include "nsboot_lb/observe/log.hpp"
 #include "nsboot_lb/server/build_snapshot.hpp"
 #include "nsboot_lb/server/names.hpp"
@@ -30,10 +29,6 @@ namespace log = observe::log;
 
 namespace {
 
-/// Clients that keep a connection alive get this long to send one more request and be told to close.
-constexpr std::chrono::milliseconds idle_grace{1000};
-/// After it no tunnel is left that is able to end by itself.
-constexpr std::chrono::milliseconds last_grace = 2 * forward::tunnel_grace;
 /// Workers take a new configuration within a turn of their loops. A reload says so if one does not.
 constexpr std::chrono::milliseconds most_to_adopt{5000};
 /// Threads for what would hold up an event loop, such as checking passwords.
@@ -78,7 +73,7 @@ class Server::Impl {
           statistics_(workers),
           background_(background_threads),
           listeners_(workers, statistics_),
-          drain_timer_(control),
+          drain_(control, workers_, listeners_, limits_),
           reload_turns_(control),
           names_(control, [this] { addresses_changed(); }),
           checks_(std::in_place, control, statistics_) {
@@ -172,32 +167,6 @@ class Server::Impl {
         checks_->follow(snapshot_->pools);
     }
 
-    void drain(std::function<void()> done) {
-        accept_no_more(std::move(done));
-        const auto limit = config_->shutdown.drain_timeout;
-        const auto grace = std::min(idle_grace, limit);
-        after(grace, [this, left = limit - grace] {
-            for (auto& worker : workers_) worker->close_idle();
-            after(left, [this] { drain_is_over(); });
-        });
-    }
-
-    /// Tells the clients of tunnels that the daemon goes away; tunnels, those that begin later too, are over within
-    /// forward::tunnel_grace. Nothing else is touched.
-    void end_tunnels() {
-        for (auto& worker : workers_) worker->end_tunnels();
-    }
-
-    void leave(std::function<void()> done) {
-        listeners_.keep_files();
-        accept_no_more(std::move(done));
-        after(config_->shutdown.drain_timeout, [this] {
-            for (auto& worker : workers_) worker->close_idle();
-            end_tunnels();
-            log::info("waiting for what is in flight connections={}", limits_.count());
-        });
-    }
-
     boost::asio::io_context& control_;
     const std::string config_file_;
     const std::chrono::system_clock::time_point started_ = std::chrono::system_clock::now();
@@ -213,11 +182,7 @@ class Server::Impl {
     std::shared_ptr<observe::AccessLog> access_log_;
     Listeners listeners_;
     std::vector<std::unique_ptr<WorkerThread>> workers_;
-    boost::asio::steady_timer drain_timer_;
-    std::function<void()> drained_;
-    std::size_t workers_left_ = 0;
-    std::size_t listening_workers_ = 0;
-    bool draining_ = false;
+    Drain drain_;
     Turns reload_turns_;
     Names names_;
     std::optional<upstream::HealthChecker> checks_;
@@ -243,14 +208,18 @@ class Server::Impl {
 
     /// Tells the workers which sockets to accept on. The last thing that a new configuration has for them.
     void publish_listeners(const Adoption::Token& adopted) {
+        // The last worker to let go closes what is wanted no longer, and then lets go of the token.
+        struct Old {
+            Adoption::Token adopted;
+            std::vector<BoundAddress> addresses;
+        };
         auto published = listeners_.publish(*config_);
-        // The last worker to let go closes the sockets.
-        for (std::size_t i = 0; i < workers_.size(); ++i)
-            workers_[i]->listen(std::move(published.setups[i]), [retired = published.retired, adopted] {});
+        const auto old = std::make_shared<Old>(adopted, std::move(published.retired));
+        for (std::size_t i = 0; i < workers_.size(); ++i) workers_[i]->listen(std::move(published.setups[i]), [old] {});
     }
 
     void addresses_changed() {
-        if (!config_ || draining_) return;
+        if (!config_ || drain_.begun()) return;
         auto built = build(config_);
         if (built)
             go_live(std::move(*built));
@@ -261,49 +230,6 @@ class Server::Impl {
     std::uint64_t usable_connections() const {
         const auto usable = descriptors_ > 2 * spare_descriptors ? descriptors_ - spare_descriptors : descriptors_ / 2;
         return usable;
-    }
-
-    /// New connections are left to others from now on. `done` is called when the last session has ended.
-    void accept_no_more(std::function<void()> done) {
-        drained_ = std::move(done);
-        if (std::exchange(draining_, true)) return;
-        workers_left_ = workers_.size();
-        listening_workers_ = workers_.size();
-        for (auto& worker : workers_) {
-            worker->listen({}, [this, &worker] {
-                boost::asio::post(control_, [this] { one_listens_no_more(); });
-                worker->drain([this] { boost::asio::post(control_, [this] { one_drained(); }); });
-            });
-        }
-    }
-
-    /// Runs `next` then, unless everything has ended before or the plan has changed.
-    template <class Next>
-    void after(std::chrono::milliseconds time, Next next) {
-        drain_timer_.expires_after(time);
-        drain_timer_.async_wait([next = std::move(next)](const boost::system::error_code& error) {
-            if (!error) next();
-        });
-    }
-
-    void drain_is_over() {
-        log::warn("drain timeout: ending what is still in flight connections={}", limits_.count());
-        end_tunnels();
-        for (auto& worker : workers_) worker->abort_exchanges();
-        after(last_grace, [this] {
-            for (auto& worker : workers_) worker->abort_all();
-        });
-    }
-
-    /// New connections are refused once no worker would accept them.
-    void one_listens_no_more() {
-        if (--listening_workers_ == 0) listeners_.close();
-    }
-
-    void one_drained() {
-        if (--workers_left_ != 0) return;
-        drain_timer_.cancel();
-        if (auto done = std::exchange(drained_, {})) done();
     }
 };
 
@@ -327,13 +253,13 @@ boost::asio::awaitable<Reloaded> Server::reload(Prepare prepare) {
     const auto turn = co_await impl_->reload_turns_.take();
     Reloaded result;
     std::optional<config::Config> wanted;
-    if (!impl_->draining_) {
+    if (!impl_->drain_.begun()) {
         auto loaded = config::load(impl_->config_file_);
         for (const auto& problem : loaded.problems) result.problems.push_back(problem.text());
         wanted = std::move(loaded.config);
     }
     if (wanted) co_await impl_->names_.prepare(*wanted);
-    if (impl_->draining_) {
+    if (impl_->drain_.begun()) {
         // It would listen again on what it is about to leave.
         result.problems.emplace_back("the daemon is draining, its configuration stays as it is");
         log::warn("configuration: {}", result.problems.back());
@@ -344,11 +270,11 @@ boost::asio::awaitable<Reloaded> Server::reload(Prepare prepare) {
 }
 
 void Server::drain(std::function<void()> done) {
-    impl_->drain(std::move(done));
+    impl_->drain_.finish(impl_->config_->shutdown.drain_timeout, std::move(done));
 }
 
 void Server::leave(std::function<void()> done) {
-    impl_->leave(std::move(done));
+    impl_->drain_.leave(impl_->config_->shutdown.drain_timeout, std::move(done));
 }
 
 std::vector<ListeningSockets> Server::sockets() const {
@@ -372,7 +298,7 @@ void Server::reopen_logs() {
 }
 
 bool Server::draining() const {
-    return impl_->draining_;
+    return impl_->drain_.begun();
 }
 const config::Config& Server::config() const {
     return *impl_->config_;

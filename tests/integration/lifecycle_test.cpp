@@ -243,23 +243,27 @@ TEST(Reload, SwapsTheConfigurationWhileADownloadGoesOn) {
 }
 
 TEST(Reload, HoldsForAllThatComesAfterItsAnswer) {
-    const auto config = [](const std::string& version, const std::string& listeners) {
+    const auto config = [](const std::string& version, const std::string& listener) {
         return substitute(reload_config, {{"workers: 2", "workers: 4"},
                                           {"$server", "127.0.0.1:1"},
                                           {"$version", version},
-                                          {"listeners:\n", "listeners:\n" + listeners}});
+                                          {"pools:", listener + "pools:"}});
     };
-    Daemon daemon{config("first", "  - {address: \"127.0.0.1:0\", name: other}\n")};
-    const auto left = daemon.port("other");
+    Daemon daemon{config("first", "")};
+    const auto path = (daemon.directory() / "other.sock").string();
     std::vector<Client> clients;  // of all workers, none of which has sent anything when the first reload comes
-    for (int i = 0; i < 16; ++i) clients.push_back(Client::at("127.0.0.1", daemon.port("127.0.0.1:0")));
+    for (int i = 0; i < 16; ++i) clients.push_back(daemon.connect());
     for (int i = 0; i < 50; ++i) {
         const auto version = std::to_string(i);
-        daemon.rewrite_config(config(version, ""));
+        const bool listens = i % 2 == 0;
+        daemon.rewrite_config(config(version, listens ? "  - {address: \"unix:$dir/other.sock\"}\n" : ""));
         ASSERT_EQ(daemon.admin_post("/api/v1/reload").status(), 200);
-        if (i == 0) EXPECT_THROW(Client::at("127.0.0.1", left), Failure);
         for (auto& client : clients) client.send(get("/version"));
         for (auto& client : clients) EXPECT_EQ(client.response().body, version);
+        if (listens)
+            EXPECT_EQ(Client{path}.exchange(get("/version")).body, version);
+        else
+            EXPECT_THROW(Client{path}, Failure);
     }
 }
 
