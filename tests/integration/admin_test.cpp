@@ -32,6 +32,10 @@ admin: {address: "127.0.0.1:0"}
 )";
 
   protected:
+    void SetUp() override {
+        SharedProxy::SetUp();
+        await_quiet();
+    }
     static boost::json::value json(std::string_view target) {
         const Message response = daemon().admin_get(target);
         EXPECT_EQ(response.status(), 200) << target;
@@ -88,7 +92,6 @@ TEST_F(AdminTest, RejectionsAreCountedByReason) {
 
 TEST_F(AdminTest, ConnectionsAndBytesAreCountedByListener) {
     const Labels front{{"listener", "front"}};
-    daemon().await_metric("nsboot_lb_client_connections", front, 0);
     const double total = daemon().metric("nsboot_lb_client_connections_total", front);
     const double received = daemon().metric("nsboot_lb_received_bytes_total", front);
     const double sent = daemon().metric("nsboot_lb_sent_bytes_total", front);

@@ -35,6 +35,7 @@ admin: {address: "127.0.0.1:0"}
     /// The origin keeps what it gets until release().
     void SetUp() override {
         SharedProxy::SetUp();
+        await_quiet();
         origin().script([released = released_](OriginConnection& connection) {
             connection.receive();
             released.wait();

@@ -62,6 +62,9 @@ class SharedProxy : public testing::Test {
     static Daemon& daemon() { return *daemon_; }
     static Client connect() { return daemon().connect(); }
 
+    /// Returns when no client is connected any more: whatever earlier tests did is in the counters then.
+    static void await_quiet() { daemon().await_metric("nsboot_lb_client_connections", {}, 0); }
+
     /// Sends one request on a connection of its own.
     static Message exchange(std::string_view request) {
         Client client = connect();
