@@ -51,6 +51,7 @@ routes:
   - {name: own, match: {path: /own}, respond: {status: 204}}
   - {name: plain, match: {path_prefix: /plain}, pool: plain}
   - {name: slow, match: {path_prefix: /slow}, pool: plain}
+  - {name: odd, match: {path_prefix: /odd}, pool: plain}
   - {name: large, match: {path_prefix: /large}, pool: plain}
   - {name: failing, match: {path_prefix: /failing}, pool: failing}
   - {name: spent, match: {path_prefix: /spent}, pool: spent}
@@ -101,7 +102,7 @@ TEST_F(MetricsTest, RequestsAndConnectionsOfAServer) {
                                     {R"(nsboot_lb_request_duration_seconds_count{route="plain"})", 4},
                                     {R"(nsboot_lb_request_duration_seconds_bucket{route="plain",le="+Inf"})", 4},
                                 });
-    // The pool is shared with the tests of /slow and /large.
+    // The pool is shared with the tests of /slow, /large and /odd.
     const std::string s1 = R"({pool="plain",server="s1")";
     const double opened = scrape["nsboot_lb_upstream_connections_opened_total" + s1 + "}"];
     EXPECT_GE(opened, 1);
@@ -423,14 +424,14 @@ TEST_F(MetricsTest, HostileRequestsMakeNoSeries) {
         const std::string name{std::string{mark} + std::to_string(number)};
         Client client = daemon().connect();
         EXPECT_EQ(client
-                      .exchange("X" + name + " /plain/" + name + " HTTP/1.1\r\nHost: " + name + ".example\r\nX-" +
-                                name + ": " + name + "\r\n\r\n")
+                      .exchange("X" + name + " /odd/" + name + " HTTP/1.1\r\nHost: " + name + ".example\r\nX-" + name +
+                                ": " + name + "\r\n\r\n")
                       .status(),
                   200);
         EXPECT_EQ(client.exchange("GET /" + name + " HTTP/1.1\r\nHost: " + name + ".example\r\n\r\n").status(), 404);
         EXPECT_EQ(client.exchange("G\"" + name + "{} / HTTP/1.1\r\nHost: a\r\n\r\n").status(), 400);
     };
-    const std::string other = R"(nsboot_lb_requests_total{route="plain",method="other",code="2xx"})";
+    const std::string other = R"(nsboot_lb_requests_total{route="odd",method="other",code="2xx"})";
     const std::string refused = R"(nsboot_lb_requests_total{route="none",method="other",code="4xx"})";
     const double earlier =
         daemon().metric("nsboot_lb_requests_total", {{"route", "none"}, {"method", "other"}, {"code", "4xx"}});
