@@ -12,6 +12,7 @@ namespace nsboot_lb::config {
 /// The largest size that may be written, in bytes; no limit of ours, but sums of sizes stay numbers.
 inline constexpr std::uint64_t max_size = 1ULL << 60;
 
+/// By its name.
 Codec<Policy> policy();
 
 /// true, false, or the ranges of the peers that speak it.

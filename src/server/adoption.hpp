@@ -1,8 +1,9 @@
 #pragma once
-/// Lets a coroutine of the control thread wait until every worker has taken what it was given. What goes to the workers
-/// carries the token along, and the last one to let go of it, on whichever thread, ends the wait.
+/// How the control thread learns that every worker has taken what it was given: what goes to the workers carries a
+/// token along, and the last one to let go of it, on whichever thread, has the control thread told.
 #include <chrono>
 #include <memory>
+#include <utility>
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/awaitable.hpp>
@@ -13,6 +14,15 @@
 
 namespace nsboot_lb::server {
 
+using Token = std::shared_ptr<void>;
+
+/// A token after which `then` runs on the control thread.
+template <class Then>
+Token token_before(boost::asio::io_context& control, Then then) {
+    return {nullptr, [&control, then = std::move(then)](void*) { boost::asio::post(control, then); }};
+}
+
+/// Lets a coroutine of the control thread wait for it.
 class Adoption {
     struct State {
         explicit State(boost::asio::io_context& control) : limit(control) {}
@@ -21,15 +31,11 @@ class Adoption {
     };
 
   public:
-    using Token = std::shared_ptr<void>;
-
     explicit Adoption(boost::asio::io_context& control)
-        : state_(std::make_shared<State>(control)), token_(nullptr, [&control, state = state_](void*) {
-              boost::asio::post(control, [state] {
-                  state->complete = true;
-                  state->limit.cancel();
-              });
-          }) {}
+        : state_(std::make_shared<State>(control)), token_(token_before(control, [state = state_] {
+              state->complete = true;
+              state->limit.cancel();
+          })) {}
 
     const Token& token() const { return token_; }
 

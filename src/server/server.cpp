@@ -94,8 +94,7 @@ class Server::Impl {
     /// All or nothing. The names of the configuration have been prepared. The workers let go of `adopted` when they go
     /// by it.
     std::expected<void, std::vector<std::string>> apply(config::Config loaded, const Prepare& prepare,
-                                                        const Adoption::Token& adopted,
-                                                        InheritedSockets* inherited = nullptr,
+                                                        const Token& adopted, InheritedSockets* inherited = nullptr,
                                                         const std::vector<ServerMemory>& memories = {}) {
         auto config = std::make_shared<const config::Config>(std::move(loaded));
         auto built = build(config);
@@ -159,10 +158,7 @@ class Server::Impl {
         for (const auto& pool : snapshot->pools) pool->activate(now);
         snapshot_ = std::move(snapshot);
         // Others are told of it when the last worker goes by it.
-        const std::shared_ptr<void> all_use_it{nullptr,
-                                               [&control = control_, shown = shown_, given = snapshot_](void*) {
-                                                   boost::asio::post(control, [shown, given] { *shown = given; });
-                                               }};
+        const auto all_use_it = token_before(control_, [shown = shown_, given = snapshot_] { *shown = given; });
         for (auto& worker : workers_) worker->use(snapshot_, access_log_, all_use_it);
         checks_->follow(snapshot_->pools);
     }
@@ -207,10 +203,10 @@ class Server::Impl {
     }
 
     /// Tells the workers which sockets to accept on. The last thing that a new configuration has for them.
-    void publish_listeners(const Adoption::Token& adopted) {
+    void publish_listeners(const Token& adopted) {
         // The last worker to let go closes what is wanted no longer, and then lets go of the token.
         struct Old {
-            Adoption::Token adopted;
+            Token adopted;
             std::vector<BoundAddress> addresses;
         };
         auto published = listeners_.publish(*config_);
