@@ -34,6 +34,8 @@ IpAddress IpAddress::from_v6(std::span<const std::uint8_t, 16> network_order) {
 std::optional<IpAddress> IpAddress::parse(std::string_view text) {
     std::array<char, INET6_ADDRSTRLEN> terminated{};
     if (text.empty() || text.size() >= terminated.size()) return std::nullopt;
+    // inet_pton() would take what stands before a NUL for the whole.
+    if (text.contains('\0')) return std::nullopt;
     std::ranges::copy(text, terminated.begin());
     in_addr v4{};
     if (inet_pton(AF_INET, terminated.data(), &v4) == 1) return from_v4(ntohl(v4.s_addr));

@@ -1,5 +1,6 @@
 #include "nsboot_lb/base/cidr.hpp"
 
+#include <string_view>
 #include <unordered_set>
 #include <vector>
 
@@ -27,6 +28,13 @@ TEST(IpAddress, WhatIsNoLiteralIsRefused) {
     for (const auto* text : {"", "10.0.0", "10.0.0.256", "010.0.0.1", "10.0.0.1 ", "[::1]", "::1%eth0", "10.0.0.1:80",
                              "localhost", "1:2:3:4:5:6:7:8:9", "0000:0000:0000:0000:0000:0000:0000:0000:0000:0000"})
         EXPECT_FALSE(IpAddress::parse(text).has_value()) << text;
+}
+
+TEST(IpAddress, NothingIsReadOnlyUpToANul) {
+    using namespace std::string_view_literals;
+    for (const auto text : {"10.0.0.1\0"sv, "10.0.0.1\0.2"sv, "2001:db8::\0007"sv, "\0"sv})
+        EXPECT_FALSE(IpAddress::parse(text).has_value()) << text;
+    EXPECT_FALSE(Cidr::parse("10.0.0.0\0/8"sv).has_value());
 }
 
 TEST(IpAddress, Ipv4EqualsItselfSeenThroughIpv6) {
