@@ -28,6 +28,9 @@ std::string quoted(std::string_view text) {
 Parsed<std::string> unix_path(std::string_view text) {
     const auto path = text.substr(unix_prefix.size());
     if (!path.starts_with('/')) return bad("the socket " + quoted(text) + " has no absolute path", "write unix:/path");
+    // Other octets may be printed as something longer that is not the same path.
+    if (!std::ranges::all_of(path, [](char c) { return c > 0x20 && c < 0x7f; }))
+        return bad("the socket's path has characters that are not printable ASCII", "write unix:/path");
     if (path.size() > max_unix_path_bytes)
         return bad("the path of " + quoted(text) + " is too long",
                    "at most " + std::to_string(max_unix_path_bytes) + " bytes");
