@@ -133,6 +133,20 @@ Parsed<ServerAddress> parse_server(std::string_view text) {
     return ServerAddress{std::string(parts->host), parts->port, {}};
 }
 
+Parsed<std::string> parse_host_name(std::string_view text) {
+    static constexpr auto usage = "write such as lb.example.com";
+    if (text.contains("://")) return bad(quoted(text) + " is a URL, not a host", "write the host's name alone");
+    if (text.starts_with('[') || base::IpAddress::parse(text))
+        return bad(quoted(text) + " is an address, not a name", "leave it out: every address is taken");
+    if (text.contains(':')) return bad(quoted(text) + " has a port", "write the host alone");
+    if (!is_host_name(text)) return bad(quoted(text) + " is no host name", usage);
+    if (text.ends_with('.')) text.remove_suffix(1);
+    std::string name(text);
+    for (auto& c : name)
+        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c | 0x20);
+    return name;
+}
+
 std::string join(const std::string& host, std::uint16_t port, const std::string& path) {
     if (!path.empty()) return std::string(unix_prefix) + path;
     return (host.contains(':') ? "[" + host + "]" : host) + ":" + std::to_string(port);
@@ -151,6 +165,11 @@ std::string Server::address() const {
 Codec<BindAddress> bind_address() {
     return scalar<BindAddress>({"HOST:PORT, [::]:PORT or unix:/path", schema_definition("address")}, parse_bind,
                                [](const BindAddress& address) { return Node::of_text(address.text()); });
+}
+
+Codec<std::string> host_name() {
+    return scalar<std::string>({"a host name", schema_definition("text")}, parse_host_name,
+                               [](const std::string& name) { return Node::of_text(name); });
 }
 
 Codec<ServerAddress> server_address() {

@@ -21,14 +21,14 @@ Node common_definitions() {
         Node::sequence().push(Node::of_text("string")).push(Node::of_text("number")).push(Node::of_text("boolean"));
     const auto size_pattern = "[0-9]+(B|KiB|MiB|GiB)?";
     const auto not_negative = of_type("integer").set("minimum", Node::of_literal("0"));
+    const auto zero = Node::map().set("const", Node::of_literal("0"));
     return Node::map()
         .set("text", Node::map().set("type", text_types))
         .set("environment_reference", of_type("string").set("pattern", Node::of_text("\\$\\{")))
         .set("boolean", any_of(of_type("boolean"), schema_pattern("true|false")))
-        .set("duration", schema_pattern("[0-9]+(ms|s|m|h|d)"))
+        .set("duration", any_of(zero, schema_pattern("0|[0-9]+(ms|s|m|h|d)")))
         .set("size", any_of(not_negative, schema_pattern(size_pattern)))
-        .set("byte_rate", any_of(Node::map().set("const", Node::of_literal("0")),
-                                 schema_pattern("0|" + std::string(size_pattern) + "/s")))
+        .set("byte_rate", any_of(zero, schema_pattern("0|" + std::string(size_pattern) + "/s")))
         .set("percentage", schema_pattern("[0-9]+(\\.[0-9]{1,2})?%"))
         .set("integer", not_negative)
         .set("address", schema_pattern("unix:/.+|.+:[0-9]+"))

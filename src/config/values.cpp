@@ -41,6 +41,11 @@ Codec<T> bounded(std::string noun, std::string schema, T min, T max, Parsed<T> (
         [print](const T& value) { return Node::of_text(print(value)); });
 }
 
+/// Zero needs no unit, as it needs none where it stands for "no limit" of another quantity.
+Parsed<Milliseconds> parse_duration(std::string_view text) {
+    return text == "0" ? Milliseconds{0} : base::parse_duration(text);
+}
+
 std::string print_number(std::uint64_t number) {
     return std::to_string(number);
 }
@@ -101,7 +106,7 @@ Codec<bool> boolean() {
 }
 
 Codec<Milliseconds> duration(Milliseconds min, Milliseconds max) {
-    return bounded<Milliseconds>("a duration", "duration", min, max, base::parse_duration, base::print_duration);
+    return bounded<Milliseconds>("a duration", "duration", min, max, parse_duration, base::print_duration);
 }
 
 Codec<std::chrono::seconds> whole_seconds() {

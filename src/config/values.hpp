@@ -85,6 +85,8 @@ Codec<E> choice(std::vector<E> values) {
 
 Codec<base::Cidr> cidr();
 Codec<BindAddress> bind_address();
+/// A name as DNS has it, in lower case and without its last dot.
+Codec<std::string> host_name();
 
 /// Where a server is; `port` is never 0 for TCP.
 struct ServerAddress {

@@ -95,10 +95,13 @@ TEST(Load, TheSmallestFileHasTheDefaultsOfTheContract) {
     EXPECT_EQ(config.limits.header_size, 32U * 1024);
     EXPECT_EQ(config.limits.uri_size, 8U * 1024);
     EXPECT_EQ(config.limits.header_count, 100U);
+    EXPECT_EQ(config.limits.socket_buffer, 256U * 1024);
     EXPECT_EQ(config.timeouts.header, 10s);
     EXPECT_EQ(config.timeouts.idle, 75s);
     EXPECT_EQ(config.timeouts.body, 60s);
     EXPECT_EQ(config.timeouts.send, 60s);
+    EXPECT_EQ(config.timeouts.half_closed, 1s);
+    EXPECT_EQ(config.timeouts.handshake, 10s);
     EXPECT_EQ(config.timeouts.min_rate, 256U);
     EXPECT_THAT(config.forwarded.trust, IsEmpty());
     EXPECT_EQ(config.logging.level, LogLevel::info);
@@ -107,11 +110,23 @@ TEST(Load, TheSmallestFileHasTheDefaultsOfTheContract) {
     EXPECT_EQ(config.shutdown.drain_timeout, 30s);
 }
 
+TEST(Load, HostsOfTheAdminListenerAreKeptAsTheyCompare) {
+    const auto config = loaded(std::string(minimal) + "admin: {address: 127.0.0.1:0, hosts: [LB.example.com., lb]}\n");
+    ASSERT_TRUE(config.admin.has_value());
+    EXPECT_THAT(config.admin->hosts, ElementsAre("lb.example.com", "lb"));
+}
+
+TEST(Load, ZeroNeedsNoUnit) {
+    const auto config = loaded(std::string(minimal) + "timeouts: {half_closed: 0}\n");
+    EXPECT_EQ(config.timeouts.half_closed, 0s);
+}
+
 TEST(Load, SectionsThatAreGivenEmptyHaveTheirDefaults) {
     const auto config = loaded(std::string(minimal) + "admin: {address: 127.0.0.1:0}\nlogging: {access: {}}\n");
     ASSERT_TRUE(config.admin.has_value());
     EXPECT_THAT(config.admin->allow, ElementsAre(base::Cidr::parse("127.0.0.0/8"), base::Cidr::parse("::1")));
     EXPECT_EQ(config.admin->token_file, "");
+    EXPECT_THAT(config.admin->hosts, IsEmpty());
     ASSERT_TRUE(config.logging.access.has_value());
     EXPECT_EQ(config.logging.access->target, "stdout");
     EXPECT_EQ(config.logging.access->format, "json");

@@ -240,6 +240,7 @@ struct Admin {
     BindAddress address;
     std::vector<base::Cidr> allow = loopback_addresses();  ///< empty: nobody
     std::string token_file;
+    std::vector<std::string> hosts;  ///< names besides addresses and localhost; lower case, without port or last dot
     Position position;
 };
 
@@ -249,6 +250,7 @@ struct Limits {
     std::uint64_t header_size = 32 * 1024;
     std::uint64_t uri_size = 8 * 1024;
     std::uint64_t header_count = 100;
+    std::uint64_t socket_buffer = 256 * 1024;  ///< of a body, unsent in the kernel, for each client
 };
 
 struct ClientTimeouts {
@@ -256,6 +258,8 @@ struct ClientTimeouts {
     Milliseconds idle{75'000};
     Milliseconds body{60'000};
     Milliseconds send{60'000};
+    Milliseconds half_closed{1000};  ///< 0 = a client that closes its side ends its exchange
+    Milliseconds handshake{10'000};
     std::uint64_t min_rate = 256;  ///< bytes per second, over 30 s; 0 = off
 };
 

@@ -16,6 +16,9 @@ const SectionOf<Admin>& admin_section() {
             key("allow", &Admin::allow, list_of(cidr()), "Client addresses that may ask."),
             key("token_file", &Admin::token_file, token_file(),
                 "A file with a token; changes then need `Authorization: Bearer`. Empty = they do not."),
+            key("hosts", &Admin::hosts, list_of(host_name()),
+                "Names under which changes are taken, besides addresses and localhost: what a browser has in its "
+                "address bar."),
         },
         [](const Node& node, Admin& admin, Reader& reader) {
             const Reader::InKey in_key(reader, "address");
@@ -38,6 +41,8 @@ const SectionOf<Limits>& limits_section() {
             key("uri_size", &Limits::uri_size, size_bytes(16, 16ULL << 20), "Of a request's target; more gets 414."),
             key("header_count", &Limits::header_count, integer<std::uint64_t>(1, 100'000),
                 "Header fields of a request; more gets 431."),
+            key("socket_buffer", &Limits::socket_buffer, size_bytes(16ULL << 10, 1ULL << 30),
+                "Of a body that may lie unsent in the kernel, for each client."),
         });
     return section;
 }
@@ -49,7 +54,12 @@ const SectionOf<ClientTimeouts>& client_timeouts_section() {
             key("header", &ClientTimeouts::header, duration(), "From a request's first byte to the end of its header."),
             key("idle", &ClientTimeouts::idle, duration(), "From one request to the next (keep-alive)."),
             key("body", &ClientTimeouts::body, duration(), "Between two reads of a request body."),
-            key("send", &ClientTimeouts::send, duration(), "A client that takes nothing for this long is cut off."),
+            key("send", &ClientTimeouts::send, duration(),
+                "A client that takes (acknowledges) nothing for this long is cut off."),
+            key("half_closed", &ClientTimeouts::half_closed, duration(0ms),
+                "How long an exchange goes on for a client that has closed its side and takes nothing. 0 = it ends at "
+                "once."),
+            key("handshake", &ClientTimeouts::handshake, duration(), "For TLS, a PROXY header, HTTP/2's preface."),
             key("min_rate", &ClientTimeouts::min_rate, byte_rate(),
                 "Of a body in either direction, over 30 s, tunnels exempt; what is slower is cut off. 0 = off."),
         });
