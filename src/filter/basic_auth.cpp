@@ -1,5 +1,4 @@
 #include <atomic>
-#include <coroutine>
 #include <utility>
 
 #include <boost/asio/post.hpp>
@@ -34,32 +33,37 @@ std::optional<BasicCredentials> credentials_of(const Exchange& exchange) {
     return field == nullptr ? std::nullopt : base::parse_basic_credentials(field->value);
 }
 
-/// co_await: whether the password is right, found out on the background threads. The awaiter lives in the coroutine
-/// that waits, which the worker outlives.
+/// Whether a password is right, found out on the background threads. Lives in the coroutine that waits.
 class Check {
   public:
     Check(Worker& worker, std::shared_ptr<Users> users, BasicCredentials credentials)
-        : worker_(worker), users_(std::move(users)), credentials_(std::move(credentials)) {}
-
-    bool await_ready() const noexcept { return false; }
-    void await_suspend(std::coroutine_handle<> waiter) {
-        auto work = [this, waiter, &worker = worker_, users = users_, credentials = std::move(credentials_)] {
+        : worker_(worker), answer_(std::make_shared<Answered>(worker.reactor)) {
+        auto work = [&reactor = worker.reactor, answer = answer_, users = std::move(users),
+                     credentials = std::move(credentials)] {
             const bool right = users->passwords.verify(credentials.user, credentials.password);
             users->waiting.fetch_sub(1, std::memory_order_relaxed);
-            worker.reactor.post([this, waiter, &worker, right] {
-                right_ = right;
-                worker.reactor.resume_later(waiter);
+            reactor.post([answer, right] {
+                answer->right = right;
+                answer->there.set();
             });
         };
         boost::asio::post(*worker_.background, std::move(work));
     }
-    bool await_resume() const noexcept { return right_; }
+
+    net::Task<bool> wait(net::Scope& scope) {
+        const auto ready = co_await answer_->there.wait(scope);
+        co_return ready == net::Ready::ok && answer_->right;
+    }
 
   private:
+    /// Touched on the worker; outlives the wait while the answer is on its way.
+    struct Answered {
+        explicit Answered(net::Reactor& reactor) : there(reactor) {}
+        net::Readiness there;
+        bool right = false;
+    };
     Worker& worker_;
-    std::shared_ptr<Users> users_;
-    BasicCredentials credentials_;
-    bool right_ = false;
+    std::shared_ptr<Answered> answer_;
 };
 
 class BasicAuth final : public forward::Filter {
@@ -87,7 +91,7 @@ class BasicAuth final : public forward::Filter {
             co_return forward::error_answer(503, observe::Reason::queue_full);
         }
         Check check{worker, users_, std::move(*credentials)};
-        const bool right = co_await check;
+        const bool right = co_await check.wait(*exchange.scope);
         if (!right) co_return challenge();
         admit(exchange);
         co_return std::nullopt;

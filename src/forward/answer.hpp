@@ -9,7 +9,7 @@ namespace nsboot_lb::forward {
 /// "Bad Request" and the like (RFC 9110 15); "Unknown" for a status without a name.
 std::string_view reason_phrase(int status);
 
-/// Sends the answer and says what becomes of the connection. A request body that was not read ends it.
-net::Task<After> send_answer(Worker& worker, Exchange& exchange, Answer answer);
+/// Sends the answer.
+net::Task<End> send_answer(Worker& worker, Exchange& exchange, Answer answer);
 
 }  // namespace nsboot_lb::forward

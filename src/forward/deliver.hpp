@@ -7,6 +7,7 @@
 
 namespace nsboot_lb::forward {
 
-net::Task<After> deliver(Worker& worker, Exchange& exchange, Attempt& attempt);
+/// The head is in worker.response_head.
+net::Task<End> deliver(Worker& worker, Exchange& exchange, Attempt& attempt);
 
 }  // namespace nsboot_lb::forward

@@ -39,10 +39,18 @@ http::TemplateValues Exchange::template_values() const {
     return values;
 }
 
+observe::Reason ended_because(const net::Scope& cancelled) {
+    return cancelled.cause() == net::Cause::shutting_down ? observe::Reason::shutting_down
+                                                          : observe::Reason::client_aborted;
+}
+
 void Exchange::clear() {
     head.clear();
     request.clear();
     client = nullptr;
+    request_body = nullptr;
+    response = nullptr;
+    scope = nullptr;
     client_address = {};
     client_text.clear();
     scheme = "http";
@@ -67,9 +75,7 @@ void Exchange::clear() {
     server = {};
     upgraded = {};
     upstream_duration = {};
-    response_started = false;
-    request_body_ended = false;
-    request_body_started = false;
+    tunnel = nullptr;
 }
 
 }  // namespace nsboot_lb::forward

@@ -30,9 +30,13 @@ void explain_forward(Worker& worker, Exchange& exchange, Notes& notes, Explanati
 
 net::Task<Explanation> explain(Worker& worker, Exchange& exchange) {
     Notes notes;
-    auto answer = co_await answer_here(worker, exchange, &notes);
+    auto here = answer_here(worker, exchange, &notes);
+    while (here.later) {
+        auto then = co_await answer_later(worker, exchange, here.filter, &notes);
+        here = std::move(then);
+    }
     Explanation told;
-    told.answer = std::move(answer);
+    told.answer = std::move(here.answer);
     told.request_filters = notes.take_filters();
     if (!told.answer) explain_forward(worker, exchange, notes, told);
     told.routes = std::move(notes.routes);

@@ -54,6 +54,7 @@ void write_access_log(Worker& worker, const Exchange& exchange, net::Clock::dura
 
 void finish(Worker& worker, Exchange& exchange) {
     const auto took = worker.now() - exchange.began;
+    exchange.head_sent = exchange.response->head_bytes();
     // How long a tunnel lasts says nothing about how fast an answer is.
     const bool is_tunnel = exchange.upgraded != net::TimePoint{};
     exchange.route->counters->finished(counted_method(exchange.request.method), exchange.status,

@@ -19,62 +19,43 @@ using upstream::Verdict;
 
 namespace {
 
-/// Hears the client's connection break while nobody reads from it, and ends what is being done for it.
-class ClientWatch final : public net::Source::Observer {
-  public:
-    explicit ClientWatch(net::Source& client) : client_(client) { client_.observe(this); }
-    ~ClientWatch() {
-        if (client_.registered()) client_.observe(nullptr);
-    }
-    ClientWatch(const ClientWatch&) = delete;
-    ClientWatch& operator=(const ClientWatch&) = delete;
+using namespace std::chrono_literals;
 
-    Attempt* attempt = nullptr;
-    Waiting* waiting = nullptr;
-    bool gone() const { return client_.broken(); }
-
-  private:
-    void on_event(net::Source& source) override {
-        if (!source.broken()) return;
-        if (waiting != nullptr) waiting->give_up();
-        if (attempt == nullptr) return;
-        attempt->client_gone = true;
-        attempt->cancel();
-    }
-    net::Source& client_;
-};
+/// How long to wait for descriptors that were made free, and how often.
+constexpr auto descriptor_pause = 10ms;
+constexpr int most_descriptor_waits = 20;
 
 bool retries_status(const config::Retries& policy, int status) {
     return std::ranges::find(policy.on_status, status) != policy.on_status.end();
 }
 
-upstream::Attempted describe(const Exchange& exchange, const Started& started, std::uint32_t stale) {
+upstream::Attempted describe(const Exchange& exchange, const Tried& tried, std::uint32_t stale) {
     upstream::Attempted attempted;
-    attempted.outcome = started.outcome;
-    attempted.status = started.status;
-    attempted.request_sent = started.request_sent;
-    attempted.response_started = exchange.response_started;
-    attempted.body_replayable = !exchange.request_body_started;
+    attempted.outcome = tried.outcome;
+    attempted.status = tried.status;
+    attempted.request_sent = tried.request_sent;
+    attempted.response_started = exchange.response->started();
+    attempted.body_replayable = !exchange.request_body->started();
     attempted.repeatable = upstream::may_repeat(exchange.request.method_text);
     attempted.attempts_made = exchange.attempts - stale;
     attempted.stale_retries = stale;
     return attempted;
 }
 
-void count_failure(Worker& worker, Attempt& attempt, const Started& started) {
-    attempt.endpoint_view.counters->failures[started.reason].add();
-    // An idle connection that the server closed says nothing about its health.
-    if (started.outcome != Outcome::stale_idle) attempt.endpoint.state->report_failure(started.failure, worker.now());
+void count_failure(Worker& worker, const Attempt& attempt, const Tried& tried) {
+    attempt.counters().failures[tried.reason].add();
+    // An idle connection that the server closed says nothing about its health, nor does what this process lacks.
+    if (tried.outcome != Outcome::stale_idle && !tried.own_fault)
+        attempt.endpoint().state->report_failure(tried.failure, worker.now());
 }
 
-void count_response(Worker& worker, const Exchange& exchange, Attempt& attempt, int status) {
-    auto& counters = *attempt.endpoint_view.counters;
-    counters.requests[observe::code_class(status)].add();
+void count_response(Worker& worker, const Exchange& exchange, const Attempt& attempt, int status) {
+    attempt.counters().requests[observe::code_class(status)].add();
     const auto& policy = exchange.route->pool->pool->config().retries;
     if (retries_status(policy, status))
-        attempt.endpoint.state->report_failure(upstream::Failure::bad_status, worker.now());
+        attempt.endpoint().state->report_failure(upstream::Failure::bad_status, worker.now());
     else
-        attempt.endpoint.state->report_success(worker.now());
+        attempt.endpoint().state->report_success(worker.now());
 }
 
 }  // namespace
@@ -110,79 +91,134 @@ upstream::PickContext context_of(const Worker& worker, const Exchange& exchange,
 
 namespace {
 
-Answer answer_for(const Started& last) {
+Answer answer_for(const Tried& last) {
     auto answer = error_answer(last.status, last.reason);
     answer.close = last.client_fault;
     return answer;
 }
 
-After client_left(Exchange& exchange) {
-    exchange.reason = Reason::client_aborted;
-    return After::reset;
-}
-
-/// An endpoint with a slot of it, after waiting for one if max_connections binds; or what to answer instead.
-net::Task<std::expected<upstream::Admitted, Answer>> pick(Worker& worker, Exchange& exchange, ClientWatch& watch,
-                                                          std::string_view cookie, const Started& last) {
-    auto& view = *exchange.route->pool;
-    auto admitted = upstream::admit(*exchange.route->balancer, *view.pool, context_of(worker, exchange, cookie));
-    if (admitted) co_return std::move(*admitted);
-    if (admitted.error() == upstream::Refusal::full) {
-        Waiting waiting{worker, *view.pool, exchange.tried, *exchange.route->queue, *view.counters};
-        if (watch.gone()) waiting.give_up();  // together with its request: there is no event to come
-        watch.waiting = &waiting;
-        auto waited = co_await waiting.wait();
-        watch.waiting = nullptr;
-        if (waited) co_return std::move(*waited);
-        co_return std::unexpected{error_answer(503, waited.error())};
-    }
-    if (exchange.attempts == 0) co_return std::unexpected{error_answer(503, Reason::no_server)};
-    co_return std::unexpected{answer_for(last)};
-}
-
 /// What to do after a try.
 struct Next {
-    enum class What : std::uint8_t { again, deliver, answer, client_gone };
+    enum class What : std::uint8_t { again, deliver, answer, cancelled };
     What what = What::again;
     std::optional<upstream::Admitted> picked;  ///< of again; nothing: pick one
-    bool fresh_connection = false;
+    bool fresh_connection = false;             ///< of again
+    std::optional<Answer> answer;
+    End end = End::cut_short;  ///< of deliver, when it is done
 };
+
+/// The tries of one exchange.
+class Forwarding {
+  public:
+    Forwarding(Worker& worker, Exchange& exchange)
+        : worker_(worker), exchange_(exchange), cookie_(find_cookie(exchange)), plan_(plan_of(worker, exchange)) {
+        exchange.route->pool->pool->state().retry_budget.count_request(worker.now());
+    }
+    Forwarding(const Forwarding&) = delete;
+    Forwarding& operator=(const Forwarding&) = delete;
+
+    /// An endpoint with a slot of it; nothing if one has to be waited for.
+    std::optional<std::expected<upstream::Admitted, Answer>> try_pick();
+    net::Task<std::expected<upstream::Admitted, Answer>> wait_for_slot();
+    net::Task<Next> attempt(upstream::Admitted admitted, bool fresh_connection);
+    Answer last_answer() const { return answer_for(last_); }
+
+  private:
+    static AttemptPlan plan_of(Worker& worker, Exchange& exchange);
+    upstream::PickContext context() const { return context_of(worker_, exchange_, cookie_); }
+    net::Task<std::optional<Tried>> connect(Attempt& attempt);
+    net::Task<Next> respond(Attempt& attempt);
+    Next decide_next(Attempt& attempt, const Tried& tried);
+
+    Worker& worker_;
+    Exchange& exchange_;
+    const std::string_view cookie_;
+    const AttemptPlan plan_;
+    Tried last_;
+    std::uint32_t stale_ = 0;  ///< tries that met a stale connection
+};
+
+AttemptPlan Forwarding::plan_of(Worker& worker, Exchange& exchange) {
+    const auto& request = exchange.request;
+    const auto& route = *exchange.route;
+    AttemptPlan plan{.pool = *route.pool};
+    plan.repeatable = upstream::may_repeat(request.method_text);
+    plan.websocket = request.upgrade == http::UpgradeKind::websocket;
+    plan.write_head = [&worker, &exchange](const upstream::Endpoint& endpoint, http::h1::Output& out) {
+        write_request_head(worker, exchange, endpoint, out);
+    };
+    plan.on_interim = [&worker, &exchange](const http::ResponseHead& head) {
+        return exchange.response->interim(head, worker.pseudonym);
+    };
+    if (request.framing != http::Framing::none) {
+        plan.body = exchange.request_body;
+        plan.body_framing = request.framing;
+        plan.body_timeout = exchange.view->body_timeout;
+        plan.least_rate = exchange.view->snapshot->config->timeouts.min_rate;
+        if (request.framing == http::Framing::chunked) plan.most_body = route.entry->max_body;
+        plan.uploaded = &exchange.body_received;
+    }
+    plan.response_limits = exchange.view->snapshot->response_limits;
+    plan.connect = route.connect;
+    plan.response = route.response;
+    plan.idle = route.idle;
+    return plan;
+}
+
+std::optional<std::expected<upstream::Admitted, Answer>> Forwarding::try_pick() {
+    auto admitted = upstream::admit(*exchange_.route->balancer, *exchange_.route->pool->pool, context());
+    if (admitted) return std::move(*admitted);
+    if (admitted.error() == upstream::Refusal::full) return std::nullopt;
+    if (exchange_.attempts == 0) return std::unexpected{error_answer(503, Reason::no_server)};
+    return std::unexpected{last_answer()};
+}
+
+/// Where max_connections binds.
+net::Task<std::expected<upstream::Admitted, Answer>> Forwarding::wait_for_slot() {
+    auto& view = *exchange_.route->pool;
+    Waiting waiting{worker_, *view.pool, exchange_.tried, *exchange_.route->queue, *view.counters};
+    auto waited = co_await waiting.wait(*exchange_.scope);
+    if (waited) co_return std::move(*waited);
+    co_return std::unexpected{error_answer(503, waited.error())};
+}
 
 /// The same server or another one, if that is allowed, affordable and there is one. Else the client gets what there is:
 /// this response, bad as its status may be, or an answer of ours.
-Next decide_next(Worker& worker, Exchange& exchange, Attempt& attempt, const Started& last, std::uint32_t stale,
-                 std::string_view cookie) {
+Next Forwarding::decide_next(Attempt& attempt, const Tried& tried) {
+    last_ = tried;
     Next next;
-    if (last.client_gone || last.client_fault) {
-        next.what = last.client_gone ? Next::What::client_gone : Next::What::answer;
+    if (tried.cancelled || tried.client_fault) {
+        attempt.endpoint().state->report_nothing(worker_.now());
+        next.what = tried.cancelled ? Next::What::cancelled : Next::What::answer;
         return next;
     }
-    auto& view = *exchange.route->pool;
+    auto& view = *exchange_.route->pool;
     const auto& policy = view.pool->config().retries;
-    auto seen = last;
-    if (last.has_head) {
-        seen.status = worker.response_head.status;
-        count_response(worker, exchange, attempt, seen.status);
+    auto seen = tried;
+    if (tried.has_head) {
+        seen.status = worker_.response_head.status;
+        count_response(worker_, exchange_, attempt, seen.status);
     } else {
-        count_failure(worker, attempt, last);
+        count_failure(worker_, attempt, tried);
     }
-    next.what = last.has_head ? Next::What::deliver : Next::What::answer;
-    if (last.has_head && !retries_status(policy, seen.status)) return next;
+    next.what = tried.has_head ? Next::What::deliver : Next::What::answer;
+    if (tried.own_fault || (tried.has_head && !retries_status(policy, seen.status))) return next;
 
-    switch (upstream::decide(describe(exchange, seen, stale), policy)) {
+    switch (upstream::decide(describe(exchange_, seen, stale_), policy)) {
         case Verdict::give_up: return next;
         case Verdict::same_server:
             next.what = Next::What::again;
             next.fresh_connection = true;
-            next.picked = upstream::Admitted{attempt.endpoint.index, std::move(attempt.slot)};
+            next.picked = upstream::Admitted{attempt.endpoint().index, attempt.take_slot()};
+            ++stale_;
             return next;
         case Verdict::another_server: break;
     }
-    exchange.tried.push_back(attempt.endpoint.index);
-    auto admitted = upstream::admit(*exchange.route->balancer, *view.pool, context_of(worker, exchange, cookie));
-    const bool may_wait = !admitted && admitted.error() == upstream::Refusal::full && !last.has_head;
+    exchange_.tried.push_back(attempt.endpoint().index);
+    auto admitted = upstream::admit(*exchange_.route->balancer, *view.pool, context());
+    const bool may_wait = !admitted && admitted.error() == upstream::Refusal::full && !tried.has_head;
     if (!admitted && !may_wait) return next;
-    if (!view.pool->state().retry_budget.take(policy.budget, worker.now())) {
+    if (!view.pool->state().retry_budget.take(policy.budget, worker_.now())) {
         view.counters->retries_refused.add();
         return next;
     }
@@ -192,45 +228,79 @@ Next decide_next(Worker& worker, Exchange& exchange, Attempt& attempt, const Sta
     return next;
 }
 
+/// Where this process has no descriptors left, an idle connection goes for this one, else a client that waits.
+net::Task<std::optional<Tried>> Forwarding::connect(Attempt& attempt) {
+    for (int waits = 0;; ++waits) {
+        auto failed = co_await attempt.connect();
+        if (!failed || !failed->own_fault || waits == most_descriptor_waits) co_return failed;
+        if (worker_.keepalive.close_one()) continue;
+        if (!worker_.make_room || !worker_.make_room()) co_return failed;
+        net::Pause pause{worker_.reactor, attempt.scope(), worker_.deadlines.list(descriptor_pause)};
+        (void)co_await pause;
+    }
+}
+
+/// From the head of the response on: it is passed on, or there is something else to do.
+net::Task<Next> Forwarding::respond(Attempt& attempt) {
+    auto tried = attempt.upload_failed();
+    while (!tried) {
+        const auto ready = co_await attempt.readable().wait(attempt.scope());
+        tried = attempt.try_read_head(ready);
+    }
+    auto next = decide_next(attempt, *tried);
+    if (next.what == Next::What::deliver) {
+        next.answer = filter_response(worker_, exchange_, attempt.endpoint().index, context());
+        if (!next.answer) {
+            next.end = co_await deliver(worker_, exchange_, attempt);
+            co_return next;
+        }
+    }
+    attempt.close(false);
+    co_return next;
+}
+
+net::Task<Next> Forwarding::attempt(upstream::Admitted admitted, bool fresh_connection) {
+    Attempt attempt{worker_, plan_, admitted.endpoint, std::move(admitted.slot), *exchange_.scope};
+    exchange_.server = attempt.endpoint().server;
+    ++exchange_.attempts;
+    if (fresh_connection || !attempt.take_idle()) {
+        const auto failed = co_await connect(attempt);
+        if (failed) co_return decide_next(attempt, *failed);
+    }
+    auto failed = attempt.send_head();
+    if (attempt.head_unsent()) failed = co_await attempt.send_rest();
+    if (failed) co_return decide_next(attempt, *failed);
+    if (plan_.body == nullptr) {
+        auto next = co_await respond(attempt);
+        co_return next;
+    }
+    auto both = co_await net::alongside(attempt.scope(), attempt.upload(), respond(attempt));
+    co_return std::move(both.second);
+}
+
 }  // namespace
 
 net::Task<Forwarded> forward(Worker& worker, Exchange& exchange) {
-    auto& pool = *exchange.route->pool->pool;
-    const auto cookie = find_cookie(exchange);
-    ClientWatch watch{exchange.client->stream.source()};
-    pool.state().retry_budget.count_request(worker.now());
-
-    Started last;
+    Forwarding forwarding{worker, exchange};
     Next next;
-    for (std::uint32_t stale = 0;;) {
+    for (;;) {
         if (!next.picked) {
-            auto picked = co_await pick(worker, exchange, watch, cookie, last);
-            if (watch.gone()) co_return client_left(exchange);
-            if (!picked) co_return std::unexpected{std::move(picked.error())};
-            next.picked = std::move(*picked);
+            auto picked = forwarding.try_pick();
+            if (!picked) picked = co_await forwarding.wait_for_slot();
+            if (exchange.scope->cancelled()) break;
+            if (!*picked) co_return std::unexpected{std::move(picked->error())};
+            next.picked = std::move(**picked);
         }
-        Attempt attempt{worker, exchange, next.picked->endpoint, std::move(next.picked->slot)};
-        watch.attempt = &attempt;
-        last = co_await start(worker, exchange, attempt, next.fresh_connection);
-        next = decide_next(worker, exchange, attempt, last, stale, cookie);
-
-        std::optional<Answer> answer;
-        if (next.what == Next::What::deliver) {
-            answer = filter_response(worker, exchange, attempt.endpoint.index, context_of(worker, exchange, cookie));
-            if (!answer) {
-                const auto after = co_await deliver(worker, exchange, attempt);
-                watch.attempt = nullptr;
-                co_return after;
-            }
-        } else if (next.what == Next::What::answer) {
-            answer = answer_for(last);
-        }
-        co_await abandon(attempt);
-        watch.attempt = nullptr;
-        if (next.what == Next::What::client_gone) co_return client_left(exchange);
-        if (answer) co_return std::unexpected{std::move(*answer)};
-        if (next.fresh_connection) ++stale;
+        const bool fresh_connection = next.fresh_connection;
+        auto then = co_await forwarding.attempt(std::move(*next.picked), fresh_connection);
+        next = std::move(then);
+        if (next.answer) co_return std::unexpected{std::move(*next.answer)};
+        if (next.what == Next::What::deliver) co_return next.end;
+        if (next.what == Next::What::answer) co_return std::unexpected{forwarding.last_answer()};
+        if (next.what == Next::What::cancelled) break;
     }
+    exchange.reason = ended_because(*exchange.scope);
+    co_return End::cut_short;
 }
 
 }  // namespace nsboot_lb::forward

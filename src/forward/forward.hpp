@@ -11,7 +11,7 @@
 namespace nsboot_lb::forward {
 
 /// The response was delivered (as well as it could be), or the client gets this answer.
-using Forwarded = std::expected<After, Answer>;
+using Forwarded = std::expected<End, Answer>;
 
 net::Task<Forwarded> forward(Worker& worker, Exchange& exchange);
 

@@ -1,17 +1,16 @@
 #include "relay.hpp"
 
 #include <algorithm>
-#include <optional>
-#include <string>
+#include <array>
+#include <unistd.h>
 
+#include "nsboot_lb/http/h1/body.hpp"
 #include "nsboot_lb/http/h1/output.hpp"
-#include "nsboot_lb/net/pause.hpp"
 
 namespace nsboot_lb::forward {
 
-using http::Framing;
-using http::h1::BodySink;
-using http::h1::BodySource;
+using http::BodySource;
+using net::IoStatus;
 
 namespace {
 
@@ -21,31 +20,10 @@ using namespace std::chrono_literals;
 constexpr std::uint64_t least_spliced_bytes = 128 * 1024;
 constexpr auto rate_window = 30s;
 constexpr auto pacing_step = 10ms;
-
-/// timeouts.min_rate: of the time that we spent waiting for the client alone, so that a slow server does not count
-/// against it.
-class ClientSpeed {
-  public:
-    explicit ClientSpeed(const RelayPlan& plan) : plan_(plan), bytes_before_(*plan.moved) {}
-
-    void wait_begins(net::TimePoint now) { began_ = now; }
-    /// Whether the client is still fast enough.
-    bool wait_ends(net::TimePoint now) {
-        waited_ += now - began_;
-        if (waited_ < rate_window || plan_.least_rate == 0) return true;
-        const auto seconds = std::chrono::duration_cast<std::chrono::duration<double>>(waited_).count();
-        const auto bytes = static_cast<double>(*plan_.moved - bytes_before_);
-        waited_ = {};
-        bytes_before_ = *plan_.moved;
-        return bytes >= static_cast<double>(plan_.least_rate) * seconds;
-    }
-
-  private:
-    const RelayPlan& plan_;
-    std::uint64_t bytes_before_;
-    net::TimePoint began_{};
-    net::Clock::duration waited_{};
-};
+/// A sink that takes nothing for so long is slow, not busy: from then on it gets little at a time.
+constexpr auto stall = 200ms;
+constexpr std::size_t most_for_slow = 128 * 1024;
+constexpr std::size_t least_for_slow = 16 * 1024;
 
 RelayEnd end_of(BodySource::Status status) {
     switch (status) {
@@ -58,100 +36,6 @@ RelayEnd end_of(BodySource::Status status) {
     return RelayEnd::source_reset;
 }
 
-/// Nothing if the source is readable.
-net::Task<std::optional<RelayEnd>> wait_for_source(Worker& worker, const RelayPlan& plan, ClientSpeed& speed) {
-    auto& stream = plan.source->stream();
-    speed.wait_begins(worker.now());
-    stream.read_deadline().arm(*plan.source_limit);
-    const auto ready = co_await stream.readable();
-    stream.read_deadline().disarm();
-    if (ready == net::Ready::timed_out) co_return RelayEnd::source_timed_out;
-    if (ready == net::Ready::cancelled) co_return RelayEnd::cancelled;
-    if (plan.client_is_source && !speed.wait_ends(worker.now())) co_return RelayEnd::too_slow;
-    co_return std::nullopt;
-}
-
-/// Nothing if the sink is writable.
-net::Task<std::optional<RelayEnd>> wait_for_sink(Worker& worker, const RelayPlan& plan, ClientSpeed& speed) {
-    auto& stream = plan.sink->stream();
-    speed.wait_begins(worker.now());
-    stream.write_deadline().arm(*plan.sink_limit);
-    const auto ready = co_await stream.writable();
-    stream.write_deadline().disarm();
-    if (ready == net::Ready::timed_out) co_return RelayEnd::sink_timed_out;
-    if (ready == net::Ready::cancelled) co_return RelayEnd::cancelled;
-    if (!plan.client_is_source && !speed.wait_ends(worker.now())) co_return RelayEnd::too_slow;
-    co_return std::nullopt;
-}
-
-/// How much may be moved now: all that is wanted, or what the bandwidth limits have left. 0 if the sink is gone.
-net::Task<std::size_t> allowance(Worker& worker, const RelayPlan& plan, std::size_t wanted) {
-    if (plan.bandwidth == nullptr) co_return wanted;
-    for (;;) {
-        const auto granted = plan.bandwidth->take(wanted, worker.now());
-        if (granted != 0) co_return static_cast<std::size_t>(granted);
-        net::Pause pause{worker.reactor, worker.deadlines.list(pacing_step)};
-        co_await pause;
-        if (plan.sink->stream().source().broken()) co_return 0;
-    }
-}
-
-/// Lets the others have their turn. False if the relay was ended meanwhile.
-net::Task<bool> yield(Worker& worker, const RelayPlan& plan) {
-    net::Yield others{worker.reactor};
-    co_await others;
-    if (plan.source->stream().source().broken_off() || plan.sink->stream().source().broken_off()) co_return false;
-    co_return plan.stop == nullptr || !*plan.stop;
-}
-
-bool can_splice(const RelayPlan& plan) {
-    if (!plan.source->plain() || !plan.sink->plain() || plan.most_bytes != UINT64_MAX) return false;
-    const auto& decoder = plan.source->decoder();
-    return decoder.framing() == Framing::until_close || decoder.remaining() >= least_spliced_bytes;
-}
-
-/// Nothing if there was no pipe to be had: then the body is copied.
-net::Task<std::optional<RelayEnd>> splice_body(Worker& worker, RelayPlan plan, ClientSpeed& speed) {
-    net::BorrowedPipe pipe{worker.pipes};
-    if (!pipe) co_return std::nullopt;
-    auto& source = *plan.source;
-    net::Turn turn;
-    while (!source.ended()) {
-        auto wanted = pipe->capacity();
-        if (source.decoder().framing() == Framing::length)
-            wanted = static_cast<std::size_t>(std::min<std::uint64_t>(wanted, source.decoder().remaining()));
-        wanted = co_await allowance(worker, plan, wanted);
-        if (wanted == 0) co_return RelayEnd::sink_failed;
-
-        const auto in = source.stream().splice_to_pipe(pipe->write_end(), wanted);
-        if (plan.bandwidth != nullptr && in.bytes < wanted) plan.bandwidth->give_back(wanted - in.bytes);
-        if (in.status == net::IoStatus::failed) co_return RelayEnd::source_reset;
-        if (in.status == net::IoStatus::end)
-            co_return source.decoder().end_of_input() ? RelayEnd::complete : RelayEnd::source_truncated;
-        if (in.status == net::IoStatus::would_block) {
-            const auto stopped = co_await wait_for_source(worker, plan, speed);
-            if (stopped) co_return stopped;
-            continue;
-        }
-        pipe.filled = in.bytes;
-        source.decoder().skip(in.bytes);
-        while (pipe.filled != 0) {
-            const auto out = plan.sink->stream().splice_from_pipe(pipe->read_end(), pipe.filled, false);
-            if (out.status == net::IoStatus::failed) co_return RelayEnd::sink_failed;
-            pipe.filled -= out.bytes;
-            *plan.moved += out.bytes;
-            if (out.status != net::IoStatus::would_block) continue;
-            const auto stopped = co_await wait_for_sink(worker, plan, speed);
-            if (stopped) co_return stopped;
-        }
-        if (turn.used_up(in.bytes)) {
-            const bool going = co_await yield(worker, plan);
-            if (!going) co_return RelayEnd::cancelled;
-        }
-    }
-    co_return RelayEnd::complete;
-}
-
 /// RFC 9110 6.5.1: what frames, routes, authenticates or describes the content has no business in a trailer section.
 std::string trailer_lines(const http::Fields& trailers) {
     http::h1::Output out;
@@ -161,49 +45,212 @@ std::string trailer_lines(const http::Fields& trailers) {
     return std::string{out.text()};
 }
 
-/// Writes a batch; what the socket does not take at once is copied and waited for.
-net::Task<std::optional<RelayEnd>> write_batch(Worker& worker, const RelayPlan& plan, BodySource::Batch batch,
-                                               ClientSpeed& speed) {
-    std::string trailers;
-    if (batch.ended && plan.forward_trailers) trailers = trailer_lines(plan.source->decoder().trailers());
-    const auto pieces = plan.sink->encode(batch, trailers, *worker.scratch);
-    if (pieces.empty()) co_return std::nullopt;
-    speed.wait_begins(worker.now());
-    const auto written = co_await net::write_all(plan.sink->stream(), pieces, *plan.sink_limit);
-    if (!written.ok) co_return written.timed_out ? RelayEnd::sink_timed_out : RelayEnd::sink_failed;
-    *plan.moved += batch.bytes;
-    if (!plan.client_is_source && !speed.wait_ends(worker.now())) co_return RelayEnd::too_slow;
-    co_return std::nullopt;
-}
+/// Counts bodies that have to wait. Many at once share the kernel's memory, so each gets less of it.
+class UnderWay {
+  public:
+    static constexpr std::size_t many = 64;
+    explicit UnderWay(Worker& worker) : worker_(worker) { ++worker_.bodies_under_way; }
+    ~UnderWay() { --worker_.bodies_under_way; }
+    UnderWay(const UnderWay&) = delete;
+    UnderWay& operator=(const UnderWay&) = delete;
+    bool too_many() const { return worker_.bodies_under_way > many; }
+
+  private:
+    Worker& worker_;
+};
 
 }  // namespace
 
-net::Task<RelayEnd> relay(Worker& worker, RelayPlan plan) {
-    ClientSpeed speed{plan};
-    net::Turn turn;
+std::uint64_t ClientSpeed::bytes() const {
+    if (plan_.least_rate == 0) return 0;
+    return plan_.client_is_source ? *plan_.moved : plan_.sink->connection().acknowledged_bytes();
+}
+
+void ClientSpeed::wait_begins(net::TimePoint now) {
+    if (began_ == net::TimePoint{}) bytes_before_ = bytes();
+    began_ = now;
+}
+
+bool ClientSpeed::wait_ends(net::TimePoint now) {
+    waited_ += now - began_;
+    if (waited_ < rate_window || plan_.least_rate == 0) return true;
+    const auto seconds = std::chrono::duration_cast<std::chrono::duration<double>>(waited_).count();
+    const auto bytes_now = bytes();
+    const auto moved = static_cast<double>(bytes_now - bytes_before_);
+    waited_ = {};
+    bytes_before_ = bytes_now;
+    return moved >= static_cast<double>(plan_.least_rate) * seconds;
+}
+
+/// How much may be moved now: all that is wanted, or what the bandwidth limits have left.
+std::size_t Relay::allowance(std::size_t wanted) const {
+    if (plan_.bandwidth == nullptr || wanted == 0) return wanted;
+    return static_cast<std::size_t>(plan_.bandwidth->take(wanted, worker_.now()));
+}
+
+void Relay::give_back(std::size_t bytes) const {
+    if (plan_.bandwidth != nullptr && bytes != 0) plan_.bandwidth->give_back(bytes);
+}
+
+/// What to take from the source at a time: no more than a slow sink has room for, so that little is held for it.
+std::size_t Relay::room() const {
+    if (!stalled_) return http::h1::BodyScratch::read_size;
+    return std::clamp(plan_.sink->connection().unsent_room(), least_for_slow, most_for_slow);
+}
+
+bool Relay::can_splice() const {
+    if (copies_ || plan_.most_bytes != UINT64_MAX || !plan_.sink->takes_unseen()) return false;
+    return plan_.source->unseen() != nullptr && (pipe_ || plan_.source->unseen_bytes() >= least_spliced_bytes);
+}
+
+std::optional<RelayEnd> Relay::flush_then_wait_for_source() {
+    if (plan_.sink->try_flush() == IoStatus::failed) return RelayEnd::sink_failed;
+    return wait_for(plan_.sink->holds() ? Need::sink : Need::source);
+}
+
+std::optional<RelayEnd> Relay::pump() {
+    auto& source = *plan_.source;
+    auto& sink = *plan_.sink;
+    copies_ = false;
     for (;;) {
-        if (can_splice(plan)) {
-            const auto spliced = co_await splice_body(worker, plan, speed);
-            if (spliced) co_return *spliced;
+        if (sink.holds()) {
+            if (sink.try_flush() == IoStatus::failed) return RelayEnd::sink_failed;
+            if (sink.holds()) return wait_for(Need::sink);
         }
-        const auto most = co_await allowance(worker, plan, http::h1::BodyScratch::read_size);
-        if (most == 0) co_return RelayEnd::sink_failed;
-        const auto batch = plan.source->read(*worker.scratch, most);
-        if (plan.bandwidth != nullptr && batch.bytes < most) plan.bandwidth->give_back(most - batch.bytes);
-        if (batch.status == BodySource::Status::would_block) {
-            const auto stopped = co_await wait_for_source(worker, plan, speed);
-            if (stopped) co_return *stopped;
-            continue;
+        if (!left_over_.empty()) {
+            if (!write_left_over()) return RelayEnd::sink_failed;
+            if (!left_over_.empty()) return wait_for(Need::sink);
         }
-        if (batch.status != BodySource::Status::ok) co_return end_of(batch.status);
-        if (*plan.moved + batch.bytes > plan.most_bytes) co_return RelayEnd::too_large;
-        const auto stopped = co_await write_batch(worker, plan, batch, speed);
-        if (stopped) co_return *stopped;
-        if (batch.ended) co_return RelayEnd::complete;
-        if (turn.used_up(batch.bytes)) {
-            const bool going = co_await yield(worker, plan);
-            if (!going) co_return RelayEnd::cancelled;
+        if (ended_) return RelayEnd::complete;
+        if (pipe_ || can_splice()) {
+            if (!pipe_) pipe_.emplace(worker_.pipes);
+            if (*pipe_) return splice();
+            pipe_.reset();
+            copies_ = true;
         }
+        const auto wanted = room();
+        const auto most = allowance(wanted);
+        if (most == 0) return wait_for(Need::bandwidth);
+        const auto batch = source.try_read(most);
+        if (batch.bytes < most) give_back(most - static_cast<std::size_t>(batch.bytes));
+        if (batch.status == BodySource::Status::would_block) return flush_then_wait_for_source();
+        if (batch.status != BodySource::Status::ok) return end_of(batch.status);
+        if (*plan_.moved + batch.bytes > plan_.most_bytes) return RelayEnd::too_large;
+        std::string trailers;
+        if (batch.ended && plan_.forward_trailers) trailers = trailer_lines(source.trailers());
+        const auto taken = sink.try_write(batch, trailers);
+        if (taken.status == IoStatus::failed) return RelayEnd::sink_failed;
+        // What was not taken comes again, and is allowed again.
+        give_back(static_cast<std::size_t>(batch.bytes - taken.bytes));
+        ended_ = batch.ended && taken.bytes == batch.bytes && taken.status == IoStatus::ok;
+        source.consume(taken.bytes);
+        *plan_.moved += taken.bytes;
+        if (taken.status == IoStatus::would_block) return wait_for(Need::sink);
+    }
+}
+
+/// The same through a pipe, until somebody has to be waited for. The pipe is kept while it is full and the sink busy.
+std::optional<RelayEnd> Relay::splice() {
+    auto& source = *plan_.source;
+    auto& pipe = *pipe_;
+    auto& out = plan_.sink->connection();
+    for (;;) {
+        while (pipe.filled != 0) {
+            const auto sent = out.splice_from_pipe(pipe->read_end(), pipe.filled);
+            if (sent.status == IoStatus::failed) return RelayEnd::sink_failed;
+            if (sent.status == IoStatus::would_block) return wait_for(Need::sink);
+            pipe.filled -= sent.bytes;
+            *plan_.moved += sent.bytes;
+        }
+        if (source.ended()) {
+            pipe_.reset();
+            return RelayEnd::complete;
+        }
+        const auto most = stalled_ ? room() : pipe->capacity();
+        const auto wanted = allowance(static_cast<std::size_t>(std::min<std::uint64_t>(most, source.unseen_bytes())));
+        if (wanted == 0) {
+            pipe_.reset();
+            return wait_for(Need::bandwidth);
+        }
+        const auto in = source.unseen()->splice_to_pipe(pipe->write_end(), wanted);
+        give_back(wanted - in.bytes);
+        pipe.filled = in.bytes;
+        source.skip(in.bytes);
+        if (in.status == IoStatus::ok) continue;
+        pipe_.reset();
+        if (in.status == IoStatus::failed) return RelayEnd::source_reset;
+        if (in.status == IoStatus::end) return source.ends_here() ? RelayEnd::complete : RelayEnd::source_truncated;
+        return flush_then_wait_for_source();
+    }
+}
+
+/// False if the sink is gone.
+bool Relay::write_left_over() {
+    const auto sent = plan_.sink->connection().try_write(left_over_.view());
+    left_over_.consume(sent.bytes);
+    *plan_.moved += sent.bytes;
+    return sent.status != IoStatus::failed;
+}
+
+/// Others need the pipe: what is in it is copied out.
+void Relay::empty_pipe() {
+    if (!pipe_) return;
+    auto& bytes = worker_.scratch->bytes;
+    while (pipe_->filled != 0) {
+        const auto got = ::read((*pipe_)->read_end(), bytes.data(), std::min(bytes.size(), pipe_->filled));
+        if (got <= 0) break;  // it is ours alone, and has that much
+        left_over_.append({bytes.data(), static_cast<std::size_t>(got)});
+        pipe_->filled -= static_cast<std::size_t>(got);
+    }
+    pipe_.reset();
+}
+
+void Relay::limit_unsent() const {
+    if (!plan_.client_is_source && plan_.most_unsent != 0) plan_.sink->connection().limit_unsent(plan_.most_unsent);
+}
+
+/// A wait for the sink lasts as long as its peer acknowledges something within each limit.
+net::Task<net::Ready> Relay::wait_for_sink() {
+    if (!stalled_ && plan_.sink_limit->duration() > stall) {
+        auto& deadline = plan_.sink->writable().deadline();
+        deadline.arm(worker_.deadlines.list(stall));
+        const auto soon = co_await plan_.sink->writable().wait(*plan_.scope);
+        deadline.disarm();
+        if (soon != net::Ready::timed_out) co_return soon;
+        stalled_ = true;
+        limit_unsent();
+    }
+    empty_pipe();
+    const auto ready = co_await net::wait_writable(plan_.sink->connection(), *plan_.scope, *plan_.sink_limit);
+    co_return ready;
+}
+
+net::Task<RelayEnd> Relay::run() {
+    const UnderWay under_way{worker_};
+    if (under_way.too_many()) limit_unsent();
+    for (;;) {
+        if (need_ == Need::source) {
+            auto& readable = plan_.source->readable();
+            if (plan_.client_is_source) speed_.wait_begins(worker_.now());
+            readable.deadline().arm(*plan_.source_limit);
+            const auto ready = co_await readable.wait(*plan_.scope);
+            readable.deadline().disarm();
+            if (ready == net::Ready::timed_out) co_return RelayEnd::source_timed_out;
+            if (ready == net::Ready::cancelled) co_return RelayEnd::cancelled;
+            if (plan_.client_is_source && !speed_.wait_ends(worker_.now())) co_return RelayEnd::too_slow;
+        } else if (need_ == Need::sink) {
+            if (!plan_.client_is_source) speed_.wait_begins(worker_.now());
+            const auto ready = co_await wait_for_sink();
+            if (ready == net::Ready::timed_out) co_return RelayEnd::sink_timed_out;
+            if (ready == net::Ready::cancelled) co_return RelayEnd::cancelled;
+            if (!plan_.client_is_source && !speed_.wait_ends(worker_.now())) co_return RelayEnd::too_slow;
+        } else {
+            net::Pause pause{worker_.reactor, *plan_.scope, worker_.deadlines.list(pacing_step)};
+            const auto ready = co_await pause;
+            if (ready == net::Ready::cancelled) co_return RelayEnd::cancelled;
+        }
+        const auto end = pump();
+        if (end) co_return *end;
     }
 }
 

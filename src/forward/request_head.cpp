@@ -141,8 +141,9 @@ void write_request_head(const Worker& worker, const Exchange& exchange, const up
     if (!is_settled(exchange, FieldId::x_real_ip)) out.append_field("X-Real-IP", exchange.client_ip());
     if (!has_kept(exchange, FieldId::x_forwarded_proto) && !is_settled(exchange, FieldId::x_forwarded_proto))
         out.append_field("X-Forwarded-Proto", exchange.scheme);
-    if (!has_kept(exchange, FieldId::x_forwarded_host) && !is_settled(exchange, FieldId::x_forwarded_host))
-        out.append_field("X-Forwarded-Host", host);
+    if (!request.host.empty() && !has_kept(exchange, FieldId::x_forwarded_host) &&
+        !is_settled(exchange, FieldId::x_forwarded_host))
+        out.append_field("X-Forwarded-Host", request.host);
     if (!is_settled(exchange, FieldId::x_request_id)) out.append_field("X-Request-ID", exchange.request_id);
     if (!is_settled(exchange, FieldId::via)) out.append({"Via: 1.1 ", worker.pseudonym, "\r\n"});
     write_framing(request, out);

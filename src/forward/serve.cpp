@@ -1,7 +1,5 @@
 #include "nsboot_lb/forward/serve.hpp"
 
-#include <boost/asio/thread_pool.hpp>
-
 #include "answer.hpp"
 #include "finish.hpp"
 #include "forward.hpp"
@@ -40,64 +38,69 @@ const RouteView& find_route(const Exchange& exchange) {
     return match ? exchange.view->routes[*match] : exchange.view->no_route;
 }
 
-net::Task<std::optional<Answer>> run_filters(Worker& worker, Exchange& exchange, Notes* notes) {
-    for (const auto& filter : exchange.route->entry->request_filters) {
+/// Asks the route's filters, from `first` on, and then the route itself.
+Here run_filters(Exchange& exchange, std::size_t first, Notes* notes) {
+    const auto& filters = exchange.route->entry->request_filters;
+    for (auto i = first; i < filters.size(); ++i) {
         if (notes != nullptr) notes->before(exchange);
-        auto verdict = filter->on_request(exchange);
-        std::optional<Answer> answer;
-        if (auto* given = std::get_if<Answer>(&verdict)) answer = std::move(*given);
-        if (std::holds_alternative<Later>(verdict)) {
-            auto late = co_await filter->on_request_later(worker, exchange);
-            answer = std::move(late);
-        }
-        if (notes != nullptr) notes->after(*filter, exchange, answer.has_value());
-        if (answer) co_return answer;
+        auto verdict = filters[i]->on_request(exchange);
+        if (std::holds_alternative<Later>(verdict)) return {.answer = std::nullopt, .filter = i, .later = true};
+        auto* const answer = std::get_if<Answer>(&verdict);
+        if (notes != nullptr) notes->after(*filters[i], exchange, answer != nullptr);
+        if (answer != nullptr) return {.answer = std::move(*answer)};
     }
-    co_return std::nullopt;
+    return {.answer = answer_route(exchange)};
 }
 
 }  // namespace
 
-net::Task<std::optional<Answer>> answer_here(Worker& worker, Exchange& exchange, Notes* notes) {
+Here answer_here(Worker& worker, Exchange& exchange, Notes* notes) {
     exchange.route = &exchange.view->no_route;
     const bool first_visit = prepare_request(worker, exchange);
-    if (!first_visit) co_return error_answer(502, Reason::loop, "the request came back to this load balancer");
-    if (auto answer = answer_method(exchange)) co_return answer;
+    if (!first_visit) return {.answer = error_answer(502, Reason::loop, "the request came back to this load balancer")};
+    if (auto answer = answer_method(exchange)) return {.answer = std::move(answer)};
     if (notes != nullptr) notes->routes = exchange.view->snapshot->route_table.explain(route_request(exchange));
     exchange.route = &find_route(exchange);
-    if (exchange.route == &exchange.view->no_route) co_return error_answer(404, Reason::no_route);
-    if (!exchange.route->entry->request_filters.empty()) {
-        auto answer = co_await run_filters(worker, exchange, notes);
-        if (answer) co_return answer;
-    }
-    co_return answer_route(exchange);
+    if (exchange.route == &exchange.view->no_route) return {.answer = error_answer(404, Reason::no_route)};
+    return run_filters(exchange, 0, notes);
 }
 
-net::Task<After> serve(Worker& worker, Exchange& exchange) {
-    auto after = After::reset;
+net::Task<Here> answer_later(Worker& worker, Exchange& exchange, std::size_t filter, Notes* notes) {
+    const auto& asked = *exchange.route->entry->request_filters[filter];
+    auto answer = co_await asked.on_request_later(worker, exchange);
+    if (notes != nullptr) notes->after(asked, exchange, answer.has_value());
+    if (answer) co_return Here{.answer = std::move(answer)};
+    co_return run_filters(exchange, filter + 1, notes);
+}
+
+net::Task<End> serve(Worker& worker, Exchange& exchange) {
+    auto end = End::cut_short;
     count_bodies(exchange);
-    auto answer = co_await answer_here(worker, exchange);
-    if (!answer) {
+    auto here = answer_here(worker, exchange);
+    while (here.later) {
+        auto then = co_await answer_later(worker, exchange, here.filter);
+        here = std::move(then);
+    }
+    if (!here.answer) {
         auto forwarded = co_await forward(worker, exchange);
         if (forwarded)
-            after = *forwarded;
+            end = *forwarded;
         else
-            answer = std::move(forwarded.error());
+            here.answer = std::move(forwarded.error());
     }
-    if (answer) after = co_await send_answer(worker, exchange, std::move(*answer));
-    if (exchange.client->stream.source().broken_off()) exchange.reason = Reason::shutting_down;
+    if (here.answer) end = co_await send_answer(worker, exchange, std::move(*here.answer));
     finish(worker, exchange);
-    co_return after;
+    co_return end;
 }
 
-net::Task<After> refuse(Worker& worker, Exchange& exchange, http::HeadError error) {
+net::Task<End> refuse(Worker& worker, Exchange& exchange, http::HeadError error) {
     exchange.route = &exchange.view->no_route;
     exchange.client_address = exchange.client->address;
     auto answer = error_answer(error.status, error.reason, error.text);
     answer.close = true;
-    const auto after = co_await send_answer(worker, exchange, std::move(answer));
+    const auto end = co_await send_answer(worker, exchange, std::move(answer));
     finish(worker, exchange);
-    co_return after;
+    co_return end;
 }
 
 }  // namespace nsboot_lb::forward

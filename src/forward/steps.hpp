@@ -12,8 +12,15 @@
 
 namespace nsboot_lb::forward {
 
-/// What the daemon can answer without a server (serve.cpp).
-net::Task<std::optional<Answer>> answer_here(Worker& worker, Exchange& exchange, Notes* notes = nullptr);
+/// What the daemon can answer without a server, up to the first filter that needs time (serve.cpp).
+struct Here {
+    std::optional<Answer> answer;
+    std::size_t filter = 0;  ///< of the route's request filters: the next one to ask
+    bool later = false;      ///< that one has asked for time: answer_later()
+};
+Here answer_here(Worker& worker, Exchange& exchange, Notes* notes = nullptr);
+/// Gives the filter its time and goes on behind it.
+net::Task<Here> answer_later(Worker& worker, Exchange& exchange, std::size_t filter, Notes* notes = nullptr);
 
 /// The value of the pool's cookie in the request's Cookie fields (forward.cpp).
 std::string_view find_cookie(const Exchange& exchange);

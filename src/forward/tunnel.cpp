@@ -2,10 +2,9 @@
 
 #include <algorithm>
 #include <array>
+#include <unistd.h>
 
 #include "nsboot_lb/forward/end_tunnel.hpp"
-#include "nsboot_lb/net/pause.hpp"
-#include "response_head.hpp"
 #include "websocket_frames.hpp"
 
 namespace nsboot_lb::forward {
@@ -16,18 +15,19 @@ using observe::Reason;
 /// coroutine tunnel().
 class Tunnel {
   public:
-    Tunnel(Worker& worker, Client& client, net::Stream& server, net::DeadlineList& silence)
-        : client_(client),
+    Tunnel(Worker& worker, Exchange& exchange, net::Stream& server, net::Scope& scope, net::DeadlineList& silence)
+        : exchange_(exchange),
           server_(server),
+          scope_(scope),
           silence_limit_(silence),
           grace_limit_(worker.deadlines.list(tunnel_grace)),
           silence_(&time_is_over, this),
           grace_(&time_is_over, this) {
         silence_.arm(silence_limit_);
-        client_.tunnel = this;
+        exchange_.tunnel = this;
         if (worker.tunnels_end) go_away();
     }
-    ~Tunnel() { client_.tunnel = nullptr; }
+    ~Tunnel() { exchange_.tunnel = nullptr; }
     Tunnel(const Tunnel&) = delete;
     Tunnel& operator=(const Tunnel&) = delete;
 
@@ -36,14 +36,10 @@ class Tunnel {
         if (leaving_) return;
         leaving_ = true;
         grace_.arm(grace_limit_);
-        if (goodbye_due()) server_.cancel_read();
+        if (goodbye_due()) server_.readable().nudge();
     }
     /// Both directions are to end, wherever they are.
-    void end_both() {
-        over_ = true;
-        client_.stream.cancel();
-        server_.cancel();
-    }
+    void end_both() { scope_.cancel(net::Cause::no_use); }
     void something_moved() { silence_.arm(silence_limit_); }
     /// Follows the server's frames. Gives what of the bytes is to be passed on.
     std::string_view take(std::string_view bytes) {
@@ -52,10 +48,8 @@ class Tunnel {
         return bytes;
     }
 
+    net::Scope& scope() { return scope_; }
     bool leaving() const { return leaving_; }
-    bool over() const { return over_; }
-    /// The same after a time in which nobody could have ended a wait.
-    bool over_meanwhile() const { return over_ || client_.stream.source().broken_off(); }
     /// Nothing of the server passes any more but the frame that has begun. One that has said goodbye itself needs
     /// nobody to say it again.
     bool last_frame() const { return leaving_ && !frames.closing(); }
@@ -69,14 +63,14 @@ class Tunnel {
 
   private:
     static void time_is_over(void* self) { static_cast<Tunnel*>(self)->end_both(); }
-    Client& client_;
+    Exchange& exchange_;
     net::Stream& server_;
+    net::Scope& scope_;
     net::DeadlineList& silence_limit_;
     net::DeadlineList& grace_limit_;
     net::Deadline silence_;  ///< nothing has moved in either direction for too long
     net::Deadline grace_;
     bool leaving_ = false;
-    bool over_ = false;
 };
 
 namespace {
@@ -90,7 +84,7 @@ constexpr std::uint64_t least_spliced_bytes = 16 * 1024;
 struct Direction {
     net::Stream& from;
     net::Stream& to;
-    http::h1::Input& early;  ///< bytes that came before the tunnel began
+    http::Input& early;  ///< bytes that came before the tunnel began
     MovedBytes& moved;
     WebSocketFrames* frames = nullptr;  ///< null: towards the server
     bool withheld = false;              ///< `to` has not got all of what was taken from `from`
@@ -123,11 +117,36 @@ void follow_unseen(const Direction& direction, const Unseen& unseen, std::size_t
     direction.frames->skip_payload(moved - header);
 }
 
+/// The pipe is needed by others while `to` is waited for: what is in it is copied out.
+std::string emptied(net::BorrowedPipe& pipe) {
+    std::string bytes(pipe.filled, '\0');
+    const auto got = ::read(pipe->read_end(), bytes.data(), bytes.size());
+    bytes.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
+    pipe.filled -= bytes.size();
+    return bytes;
+}
+
+/// Writes what the socket did not take at once, or all of what came early. Whoever takes something is not silent.
+net::Task<bool> write_rest(Direction& direction, std::string_view bytes, Tunnel& tunnel) {
+    direction.withheld = true;
+    std::string rest{bytes};
+    for (std::string_view left = rest; !left.empty();) {
+        const auto sent = direction.to.try_write(left);
+        if (sent.status == net::IoStatus::failed) co_return false;
+        if (sent.bytes != 0) tunnel.something_moved();
+        left.remove_prefix(sent.bytes);
+        if (left.empty()) break;
+        const auto ready = co_await direction.to.writable().wait(tunnel.scope());
+        if (ready != net::Ready::ok) co_return false;
+    }
+    direction.withheld = false;
+    co_return true;
+}
+
 /// Large transfers (an image over a tunnel) skip user space while both sockets keep up. False if the connection broke.
 net::Task<bool> splice_while_busy(Worker& worker, Direction& direction, Tunnel& tunnel) {
     net::BorrowedPipe pipe{worker.pipes};
     if (!pipe) co_return true;
-    net::Turn turn;
     for (;;) {
         if (direction.frames != nullptr && tunnel.goodbye_due()) co_return true;
         std::array<char, WebSocketFrames::most_header_size> header{};
@@ -138,34 +157,18 @@ net::Task<bool> splice_while_busy(Worker& worker, Direction& direction, Tunnel& 
         if (in.status != net::IoStatus::ok) co_return in.status != net::IoStatus::failed;
         follow_unseen(direction, unseen, in.bytes);
         tunnel.something_moved();
+        direction.moved += in.bytes;
         pipe.filled = in.bytes;
-        direction.withheld = true;
         while (pipe.filled != 0) {
-            const auto out = direction.to.splice_from_pipe(pipe->read_end(), pipe.filled, false);
+            const auto out = direction.to.splice_from_pipe(pipe->read_end(), pipe.filled);
             if (out.status == net::IoStatus::failed) co_return false;
             pipe.filled -= out.bytes;
-            direction.moved += out.bytes;
             if (out.status != net::IoStatus::would_block) continue;
-            const auto ready = co_await direction.to.writable();
-            if (ready != net::Ready::ok) co_return false;
-            tunnel.something_moved();
-        }
-        direction.withheld = false;
-        if (turn.used_up(in.bytes)) {
-            net::Yield others{worker.reactor};
-            co_await others;
-            if (tunnel.over_meanwhile()) co_return false;
+            const auto rest = emptied(pipe);
+            const bool written = co_await write_rest(direction, rest, tunnel);
+            if (!written) co_return false;
         }
     }
-}
-
-/// Writes what the socket did not take at once, or all of what came early.
-net::Task<bool> write_rest(Direction& direction, std::string_view bytes, Tunnel& tunnel) {
-    direction.withheld = true;
-    const iovec piece{const_cast<char*>(bytes.data()), bytes.size()};
-    const auto written = co_await net::write_all(direction.to, std::span{&piece, 1}, tunnel.silence_limit());
-    direction.withheld = !written.ok;
-    co_return written.ok;
 }
 
 const std::string& goodbye() {
@@ -176,27 +179,18 @@ const std::string& goodbye() {
 /// The client is told, and the server heard out: it closes when the client's answer has reached it (RFC 6455 7.1.1).
 /// True if it did.
 net::Task<bool> say_goodbye(Worker& worker, Direction& direction, Tunnel& tunnel) {
-    const iovec piece{const_cast<char*>(goodbye().data()), goodbye().size()};
-    direction.moved += piece.iov_len;
-    const auto written = co_await net::write_all(direction.to, std::span{&piece, 1}, tunnel.grace_limit());
+    direction.moved += goodbye().size();
+    const auto written = co_await net::write_all(direction.to, tunnel.scope(), goodbye(), tunnel.grace_limit());
     if (!written.ok) co_return false;
     tunnel.said_goodbye = true;
-    net::Turn turn;
-    while (!tunnel.over()) {
-        const auto ready = co_await direction.from.readable();
+    for (;;) {
+        const auto ready = co_await direction.from.readable().wait(tunnel.scope());
         if (ready != net::Ready::ok) co_return false;
-        const auto unheard = direction.from.read_some(worker.scratch->bytes);
-        if (unheard.status == net::IoStatus::end || unheard.status == net::IoStatus::failed) {
-            direction.to.shutdown_write();
-            co_return true;
-        }
-        if (turn.used_up(unheard.bytes)) {
-            net::Yield others{worker.reactor};
-            co_await others;
-            if (tunnel.over_meanwhile()) co_return false;
-        }
+        const auto unheard = direction.from.try_read(worker.scratch->bytes);
+        if (unheard.status != net::IoStatus::end && unheard.status != net::IoStatus::failed) continue;
+        direction.to.shutdown_write();
+        co_return true;
     }
-    co_return false;
 }
 
 /// Copies until `from` ends, then passes the end on. True if it ended well.
@@ -209,17 +203,14 @@ net::Task<bool> copy(Worker& worker, Direction& direction, Tunnel& tunnel) {
         if (!written) co_return false;
         direction.moved += early.size();
     }
-    while (!tunnel.over()) {
+    for (;;) {
         if (direction.frames != nullptr && tunnel.goodbye_due()) {
             const bool ended = co_await say_goodbye(worker, direction, tunnel);
             co_return ended;
         }
-        const auto ready = co_await direction.from.readable();
-        if (ready != net::Ready::ok) {
-            if (direction.frames != nullptr && tunnel.goodbye_due()) continue;
-            co_return false;
-        }
-        const auto result = direction.from.read_some(std::span{worker.scratch->bytes}.first(read_size));
+        const auto ready = co_await direction.from.readable().wait(tunnel.scope());
+        if (ready != net::Ready::ok) co_return false;
+        const auto result = direction.from.try_read(std::span{worker.scratch->bytes}.first(read_size));
         if (result.status == net::IoStatus::would_block) continue;
         if (result.status == net::IoStatus::failed) co_return false;
         if (result.status == net::IoStatus::end) {
@@ -230,7 +221,7 @@ net::Task<bool> copy(Worker& worker, Direction& direction, Tunnel& tunnel) {
         std::string_view bytes{worker.scratch->bytes.data(), result.bytes};
         if (direction.frames != nullptr) bytes = tunnel.take(bytes);
         direction.moved += bytes.size();
-        const auto first = direction.to.write_some(bytes);
+        const auto first = direction.to.try_write(bytes);
         if (first.status == net::IoStatus::failed) co_return false;
         if (first.bytes != bytes.size()) {
             const bool written = co_await write_rest(direction, bytes.substr(first.bytes), tunnel);
@@ -241,7 +232,6 @@ net::Task<bool> copy(Worker& worker, Direction& direction, Tunnel& tunnel) {
             if (!going) co_return false;
         }
     }
-    co_return false;
 }
 
 /// One direction to its end; if that is not a good one, it is the other direction's end too.
@@ -259,48 +249,40 @@ void let_go_of_view(Exchange& exchange) {
 
 }  // namespace
 
-void end_tunnel(const Client& client) {
-    if (client.tunnel != nullptr) client.tunnel->go_away();
+void end_tunnel(const Exchange& exchange) {
+    if (exchange.tunnel != nullptr) exchange.tunnel->go_away();
 }
 
-net::Task<After> tunnel(Worker& worker, Exchange& exchange, Attempt& attempt) {
-    auto& client = *exchange.client;
-    auto& server = *attempt.connection;
-    exchange.status = worker.response_head.status;
-    exchange.response_started = true;
-    write_interim_head(worker, worker.response_head, worker.response_out);
-    if (attempt.head_in_input)
-        server.input.consume(worker.response_head.size);
-    else
-        server.input.append(attempt.rest);
-    exchange.head_sent += worker.response_out.size();
-    const iovec head{const_cast<char*>(worker.response_out.text().data()), worker.response_out.size()};
-    const auto written = co_await net::write_all(client.stream, std::span{&head, 1}, *exchange.view->send_timeout);
-    if (!written.ok) {
-        exchange.reason = Reason::client_aborted;
-        co_return After::reset;
+net::Task<End> tunnel(Worker& worker, Exchange& exchange, Attempt& attempt) {
+    exchange.upgraded = worker.now();
+    auto& server = attempt.connection();
+    attempt.begin_response_body(false);  // what came behind the head is the tunnel's: it lies in the input now
+    auto client = exchange.response->upgrade(worker.response_head, worker.pseudonym);
+    while (exchange.response->holds()) {
+        const auto ready = co_await net::wait_writable(client.stream, attempt.scope(), *exchange.view->send_timeout);
+        if (ready != net::Ready::ok || exchange.response->try_flush() == net::IoStatus::failed) {
+            exchange.reason = ended_because(attempt.scope());
+            co_return End::cut_short;
+        }
     }
-
     auto& gauges = *exchange.route->pool->counters;
     gauges.tunnels_active.add();
-    Tunnel shared{worker, client, server.stream, *exchange.route->tunnel_idle};
+    auto& silence = *exchange.route->tunnel_idle;
     let_go_of_view(exchange);
+    Tunnel shared{worker, exchange, server.stream, attempt.scope(), silence};
     Direction up{client.stream, server.stream, client.input, exchange.body_received};
     Direction down{server.stream, client.stream, server.input, exchange.body_sent, &shared.frames};
-    net::Concurrent<bool> upward{run(worker, up, shared)};
-    upward.start();
-    const bool down_ended = co_await run(worker, down, shared);
     // A server that is done, as opposed to gone, still takes what the client has to say.
-    const bool up_ended = co_await upward.finished();
+    const auto ended = co_await net::alongside(attempt.scope(), run(worker, up, shared), run(worker, down, shared));
     gauges.tunnels_active.sub();
-    exchange.upstream_duration = worker.now() - exchange.attempt_began;
-    if (shared.leaving()) exchange.reason = Reason::shutting_down;
+    exchange.upstream_duration = worker.now() - attempt.began();
+    if (shared.leaving() || attempt.scope().cause() == net::Cause::shutting_down)
+        exchange.reason = Reason::shutting_down;
     const bool farewell = shared.said_goodbye || (shared.leaving() && shared.server_closed() && !down.withheld);
-    const bool ended_well = farewell || (down_ended && up_ended);
+    const bool ended_well = farewell || (ended.first && ended.second);
     // What one side broke off, the other side hears of as broken off.
-    if (!ended_well) server.stream.close(true);
-    attempt.connection.reset();
-    co_return ended_well ? After::close : After::reset;
+    attempt.close(!ended_well);
+    co_return ended_well ? End::complete : End::cut_short;
 }
 
 }  // namespace nsboot_lb::forward

@@ -1,7 +1,5 @@
 #include "waiting.hpp"
 
-#include <utility>
-
 namespace nsboot_lb::forward {
 
 using observe::Reason;
@@ -17,50 +15,27 @@ Waiting::Waiting(Worker& worker, const upstream::Pool& pool, std::span<const std
       pool_(pool),
       limit_(limit),
       counters_(counters),
+      handed_(worker.reactor),
       wake_(std::make_shared<Wake>(this)),
-      ticket_(pool, tried,
-              [&reactor = worker.reactor, wake = wake_] {
-                  reactor.post([wake] {
-                      if (wake->waiting != nullptr) wake->waiting->finish();
-                  });
-              }),
-      deadline_(&timed_out, this) {}
+      ticket_(pool, tried, [&reactor = worker.reactor, wake = wake_] {
+          reactor.post([wake] {
+              if (wake->waiting != nullptr) wake->waiting->handed_.set();
+          });
+      }) {}
 
 Waiting::~Waiting() {
     wake_->waiting = nullptr;
 }
 
-void Waiting::timed_out(void* self) {
-    static_cast<Waiting*>(self)->finish();
-}
-
-void Waiting::give_up() {
-    given_up_ = true;
-    finish();
-}
-
-void Waiting::finish() {
-    over_ = true;
-    if (waiter_) worker_.reactor.resume_later(std::exchange(waiter_, {}));
-}
-
-net::Task<std::expected<upstream::Admitted, Reason>> Waiting::wait() {
-    struct Over {
-        Waiting& waiting;
-        bool await_ready() const noexcept { return waiting.over_; }
-        void await_suspend(std::coroutine_handle<> coroutine) const noexcept { waiting.waiter_ = coroutine; }
-        void await_resume() const noexcept {}
-    };
+net::Task<std::expected<upstream::Admitted, Reason>> Waiting::wait(net::Scope& scope) {
     if (!pool_.state().queue.enter(ticket_, worker_.now())) co_return std::unexpected{Reason::queue_full};
     counters_.queue_length.add();
-    deadline_.arm(limit_);
-    Over over{*this};
-    co_await over;
-    deadline_.disarm();
+    handed_.deadline().arm(limit_);
+    const auto ready = co_await handed_.wait(scope);
     counters_.queue_length.sub();
-    auto admitted = ticket_.take();
-    if (admitted) co_return std::move(*admitted);
-    if (given_up_) co_return std::unexpected{Reason::none};
+    // Gone, it has no use for a slot; late, it may still have been given one.
+    if (ready == net::Ready::cancelled) co_return std::unexpected{Reason::none};
+    if (auto admitted = ticket_.take()) co_return std::move(*admitted);
     counters_.queue_timeouts.add();
     co_return std::unexpected{Reason::queue_timeout};
 }

@@ -1,7 +1,6 @@
 #pragma once
 /// An exchange's wait for a slot where max_connections binds. Lives in the coroutine that forwards; the slot may be
 /// handed over by any thread, and the wait then ends on this worker.
-#include <coroutine>
 #include <expected>
 #include <memory>
 
@@ -20,26 +19,19 @@ class Waiting {
     Waiting(const Waiting&) = delete;
     Waiting& operator=(const Waiting&) = delete;
 
-    /// A slot, or why there is none: queue_full, queue_timeout, or none if it was given up.
-    net::Task<std::expected<upstream::Admitted, observe::Reason>> wait();
-    /// The client left.
-    void give_up();
+    /// A slot, or why there is none: queue_full, queue_timeout, or none if the scope was cancelled.
+    net::Task<std::expected<upstream::Admitted, observe::Reason>> wait(net::Scope& scope);
 
   private:
     struct Wake;
-    static void timed_out(void* self);
-    void finish();
 
     Worker& worker_;
     const upstream::Pool& pool_;
     net::DeadlineList& limit_;
     observe::PoolCounters& counters_;
+    net::Readiness handed_;       ///< a slot was handed over
     std::shared_ptr<Wake> wake_;  ///< outlives this while a wake-up is on its way
     upstream::WaitTicket ticket_;
-    net::Deadline deadline_;
-    std::coroutine_handle<> waiter_;
-    bool over_ = false;
-    bool given_up_ = false;
 };
 
 }  // namespace nsboot_lb::forward

@@ -62,6 +62,8 @@ WorkerView::WorkerView(Worker& worker, std::shared_ptr<const Snapshot> compiled)
     idle_timeout = &worker.deadlines.list(timeouts.idle);
     body_timeout = &worker.deadlines.list(timeouts.body);
     send_timeout = &worker.deadlines.list(timeouts.send);
+    handshake_timeout = &worker.deadlines.list(timeouts.handshake);
+    if (timeouts.half_closed.count() != 0) half_closed = &worker.deadlines.list(timeouts.half_closed);
 }
 
 TunnelView::TunnelView(const RouteView& began_with) : pool(began_with.pool->pool) {

@@ -24,6 +24,7 @@ void Deadline::arm(DeadlineList& list) {
 }
 
 void Deadline::disarm() {
+    passed_ = false;
     if (list_ != nullptr) list_->unlink(*this);
 }
 
@@ -74,6 +75,7 @@ void Deadlines::sweep() {
         while (list->front_ != nullptr && list->front_->at_ <= now_) {
             auto* front = list->front_;
             list->unlink(*front);
+            front->passed_ = true;
             front->expired_(front->owner_);
         }
         if (list->front_ != nullptr) earliest = std::min(earliest, list->front_->at_);

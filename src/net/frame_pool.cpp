@@ -25,7 +25,7 @@ void give_frame(void* frame, std::size_t size) noexcept {
 namespace {
 
 constexpr std::size_t class_width_bytes = 64;
-constexpr std::size_t class_count = 32;      // frames of up to 2 KiB are recycled, larger ones are rare
+constexpr std::size_t class_count = 64;      // frames of up to 4 KiB are recycled, larger ones are rare
 constexpr std::size_t kept_per_class = 256;  // what a quiet worker keeps of a busy hour
 
 struct Free {

@@ -5,6 +5,8 @@
 #include <unistd.h>
 #include <utility>
 
+#include "nsboot_lb/net/descriptors.hpp"
+
 namespace nsboot_lb::net {
 
 Pipe::Pipe(Pipe&& other) noexcept
@@ -25,6 +27,7 @@ void Pipe::close() {
     if (read_end_ < 0) return;
     ::close(read_end_);
     ::close(write_end_);
+    closed_descriptors(2);
 }
 
 std::optional<Pipe> PipePool::take() {
@@ -35,13 +38,19 @@ std::optional<Pipe> PipePool::take() {
         return pipe;
     }
     if (in_use_ >= most_pipes) return std::nullopt;
+    if (believed_ != 0) {
+        --believed_;
+        return std::nullopt;
+    }
+    believed_ = refusals_believed;
     std::array<int, 2> ends{};
     if (pipe2(ends.data(), O_NONBLOCK | O_CLOEXEC) != 0) return std::nullopt;
-    // Unprivileged users share a limit (pipe-user-pages-soft); beyond it the pipe stays as small as it was made.
-    if (fcntl(ends[1], F_SETPIPE_SZ, wanted_capacity) < 0) (void)fcntl(ends[1], F_SETPIPE_SZ, wanted_capacity / 4);
-    const int capacity = fcntl(ends[1], F_GETPIPE_SZ);
+    opened_descriptors(2);
+    Pipe pipe{ends[0], ends[1], static_cast<std::size_t>(capacity)};
+    if (fcntl(ends[1], F_SETPIPE_SZ, capacity) < capacity) return std::nullopt;
+    believed_ = 0;
     ++in_use_;
-    return Pipe{ends[0], ends[1], capacity > 0 ? static_cast<std::size_t>(capacity) : 4096};
+    return pipe;
 }
 
 void PipePool::give(Pipe pipe) {

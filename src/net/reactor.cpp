@@ -1,7 +1,6 @@
 #include "nsboot_lb/net/reactor.hpp"
 
 #include <algorithm>
-#include <cassert>
 #include <cerrno>
 #include <sys/eventfd.h>
 #include <system_error>
@@ -10,6 +9,12 @@
 namespace nsboot_lb::net {
 
 namespace {
+
+/// A batch that is full may have left events behind, of sockets whose deadlines are about to pass. So many are looked
+/// at first.
+constexpr unsigned most_full_batches = 64;
+/// Coroutines between two looks at the clock.
+constexpr unsigned resumes_per_look = 8;
 
 int make_epoll() {
     const int descriptor = epoll_create1(EPOLL_CLOEXEC);
@@ -25,63 +30,24 @@ int make_event() {
 
 }  // namespace
 
-bool Source::add(Reactor& reactor, int descriptor, bool readable, bool writable) {
+bool Source::add(Reactor& reactor, int descriptor) {
     epoll_event event{};
     event.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
     event.data.ptr = this;
     if (epoll_ctl(reactor.epoll_.native_handle(), EPOLL_CTL_ADD, descriptor, &event) != 0) return false;
     reactor_ = &reactor;
     descriptor_ = descriptor;
-    readable_ = readable;
-    writable_ = writable;
-    peer_closed_ = false;
-    broken_ = false;
-    broken_off_ = false;
     return true;
 }
 
 void Source::remove() {
     if (reactor_ == nullptr) return;
-    assert(!reader_ && !writer_);
     // Closing would not do: as long as anybody looks at /proc/PID/fd, be it a scrape of our own metrics, the kernel may
     // hold on to what was closed, and the set would go on reporting it to a source that is no more.
     epoll_ctl(reactor_->epoll_.native_handle(), EPOLL_CTL_DEL, descriptor_, nullptr);
     reactor_->forget(*this);
     reactor_ = nullptr;
-    observer_ = nullptr;
     descriptor_ = -1;
-}
-
-void Source::end(std::coroutine_handle<>& waiter, Ready& slot, Ready result) {
-    if (!waiter) return;
-    slot = result;
-    reactor_->resume_later(std::exchange(waiter, {}));
-}
-
-void Source::break_off() {
-    broken_ = true;
-    broken_off_ = true;
-    end_read(Ready::cancelled);
-    end_write(Ready::cancelled);
-    if (observer_ != nullptr) observer_->on_event(*this);
-}
-
-void Source::dispatch(std::uint32_t events) {
-    if ((events & (EPOLLERR | EPOLLHUP)) != 0) broken_ = true;
-    if ((events & (EPOLLRDHUP | EPOLLERR | EPOLLHUP)) != 0) peer_closed_ = true;
-    if ((events & (EPOLLIN | EPOLLRDHUP | EPOLLERR | EPOLLHUP)) != 0) readable_ = true;
-    if ((events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) != 0) writable_ = true;
-    // A coroutine may destroy this source, so nothing of it is touched after the last resume.
-    auto reader = readable_ ? std::exchange(reader_, {}) : std::coroutine_handle<>{};
-    auto writer = writable_ ? std::exchange(writer_, {}) : std::coroutine_handle<>{};
-    auto* reactor = reactor_;
-    if (reader && writer) {
-        reactor->resume_later(writer);
-        writer = {};
-    }
-    if (reader) return reader.resume();
-    if (writer) return writer.resume();
-    if (observer_ != nullptr) observer_->on_event(*this);
 }
 
 Reactor::Reactor(boost::asio::io_context& loop, Deadlines& deadlines)
@@ -101,7 +67,7 @@ void Reactor::watch(int descriptor, void* as) {
 
 void Reactor::start() {
     polling_ = true;
-    wait();
+    watch_set();
 }
 
 void Reactor::stop() {
@@ -110,27 +76,38 @@ void Reactor::stop() {
     epoll_.cancel(ignored);
 }
 
-void Reactor::wait() {
+void Reactor::watch_set() {
     epoll_.async_wait(boost::asio::posix::descriptor_base::wait_read, [this](const boost::system::error_code& error) {
         if (error || !polling_) return;
-        poll();
-        if (polling_) wait();
+        run_rounds();
+        if (polling_) watch_set();
     });
 }
 
-void Reactor::poll() {
+/// Until Asio is wanted. What is in the queues then has the set readable again, so that the rounds go on.
+void Reactor::run_rounds() {
+    in_rounds_ = true;
+    woken_ = false;
     while (polling_) {
-        const int count = take_events(resumes_.empty());
+        const auto count = take_events();
         deadlines_.set_now(Clock::now());
-        dispatch_events(std::max(count, 0));
+        record(count);
+        sweep_if_due(count);
+        resume_some();
         if (!asio_wanted_.load(std::memory_order_relaxed)) continue;
         asio_wanted_.store(false, std::memory_order_relaxed);
-        return;
+        break;
+    }
+    in_rounds_ = false;
+    if (polling_ && (!prompt_.empty() || !behind_.empty() || sweep_due_)) {
+        woken_ = true;
+        eventfd_write(wake_.native_handle(), 1);
     }
 }
 
-/// The next batch; waits for it, if it may.
-int Reactor::take_events(bool may_wait) {
+/// The next batch; waits for it if there is nothing else to do.
+std::size_t Reactor::take_events() {
+    const bool may_wait = prompt_.empty() && behind_.empty() && !sweep_due_;
     int timeout = 0;
     if (may_wait) {
         // Whoever posts looks at waiting_ after asio_wanted_ is set, so that one of the two threads sees the other.
@@ -139,20 +116,57 @@ int Reactor::take_events(bool may_wait) {
     }
     const int count = epoll_wait(epoll_.native_handle(), events_.data(), batch_size, timeout);
     if (may_wait) waiting_.store(false, std::memory_order_relaxed);
-    return count;
+    return static_cast<std::size_t>(std::max(count, 0));
 }
 
-void Reactor::dispatch_events(int count) {
-    event_count_ = static_cast<std::size_t>(count);
+void Reactor::record(std::size_t count) {
+    event_count_ = count;
     for (next_event_ = 0; next_event_ < event_count_;) {
         const auto& event = events_[next_event_++];
         if (event.data.ptr == &deadlines_)
-            deadlines_.sweep();
+            sweep_due_ = true;
         else if (event.data.ptr != nullptr && event.data.ptr != &wake_)
-            static_cast<Source*>(event.data.ptr)->dispatch(event.events);
+            static_cast<Source*>(event.data.ptr)->on_events(event.events);
     }
     event_count_ = 0;
-    run_resumes();
+}
+
+/// Sockets come first: what arrived while this process stood still has arrived in time.
+void Reactor::sweep_if_due(std::size_t count) {
+    if (!sweep_due_) return;
+    if (count == batch_size && ++full_batches_ < most_full_batches) return;
+    full_batches_ = 0;
+    sweep_due_ = false;
+    deadlines_.sweep();
+}
+
+void Reactor::resume_some() {
+    const auto until = deadlines_.now() + round_time;
+    resume_from(prompt_, until);
+    if (!behind_.empty()) resume_from(behind_, until);
+}
+
+/// Those that are in the queue now: what becomes ready meanwhile has its turn after the sockets. One at least.
+void Reactor::resume_from(Queue& queue, TimePoint until) {
+    Queue now;
+    now.swap(queue);
+    for (unsigned resumed = 1; !now.empty(); ++resumed) {
+        begin_turn();
+        auto& first = now.front();
+        now.pop_front();
+        const auto coroutine = first.coroutine_;
+        coroutine.resume();
+        const bool looks = resumed % resumes_per_look == 0 || turn_over();
+        if (looks && !now.empty() && Clock::now() >= until) break;
+    }
+    queue.splice(queue.begin(), now);
+}
+
+void Reactor::enqueue(Wait& wait, bool behind) {
+    (behind ? behind_ : prompt_).push_back(wait);
+    if (in_rounds_ || woken_) return;
+    woken_ = true;
+    eventfd_write(wake_.native_handle(), 1);
 }
 
 void Reactor::give_asio_its_turn() {
@@ -164,25 +178,6 @@ void Reactor::forget(Source& source) {
     for (auto i = next_event_; i < event_count_; ++i) {
         if (events_[i].data.ptr == &source) events_[i].data.ptr = nullptr;
     }
-}
-
-void Reactor::resume_later(std::coroutine_handle<> coroutine) {
-    resumes_.push_back(coroutine);
-    if (resume_posted_) return;
-    resume_posted_ = true;
-    boost::asio::post(epoll_.get_executor(), [this] {
-        resume_posted_ = false;
-        deadlines_.set_now(Clock::now());
-        run_resumes();
-    });
-}
-
-void Reactor::run_resumes() {
-    if (!resuming_.empty()) return;
-    // What is added meanwhile has its turn after the sockets: a coroutine that yields must not get the loop right back.
-    resuming_.swap(resumes_);
-    for (const auto coroutine : resuming_) coroutine.resume();
-    resuming_.clear();
 }
 
 }  // namespace nsboot_lb::net

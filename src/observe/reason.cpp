@@ -29,6 +29,7 @@ std::string_view to_string(Reason reason) {
         case Reason::too_many_connections: return "too_many_connections";
         case Reason::misdirected: return "misdirected";
         case Reason::no_server: return "no_server";
+        case Reason::no_descriptors: return "no_descriptors";
         case Reason::queue_full: return "queue_full";
         case Reason::queue_timeout: return "queue_timeout";
         case Reason::connect_refused: return "connect_refused";

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "nsboot_lb/net/socket_address.hpp"
+#include "nsboot_lb/net/socket_options.hpp"
 
 namespace nsboot_lb::server {
 
@@ -32,7 +33,8 @@ int open_tcp(const net::SocketAddress& where) {
     const int descriptor = ::socket(where.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (descriptor < 0) return -1;
     set(descriptor, SOL_SOCKET, SO_REUSEADDR);
-    set(descriptor, IPPROTO_TCP, TCP_NODELAY);  // inherited by what is accepted
+    set(descriptor, IPPROTO_TCP, TCP_NODELAY);  // this and the next are inherited by what is accepted
+    net::keep_alive(descriptor);
     if (where.family() == AF_INET6) set(descriptor, IPPROTO_IPV6, IPV6_V6ONLY);
     return descriptor;
 }
@@ -122,6 +124,7 @@ BoundAddress BoundAddress::adopt(const config::BindAddress& address, std::vector
         const bool too_few = adopted.descriptors_.size() < workers;
         for (const int descriptor : adopted.descriptors_) {
             set(descriptor, IPPROTO_TCP, TCP_NODELAY);
+            net::keep_alive(descriptor);
             if (too_few) set(descriptor, SOL_SOCKET, SO_REUSEPORT);
         }
         // The kernel refuses where the first socket is another user's, as systemd's are, or the port a privileged one.

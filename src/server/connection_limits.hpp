@@ -1,36 +1,65 @@
 #pragma once
-/// How many client connections there may be, in all and from one address. Shared by all workers; asked when a
-/// connection is accepted and told when it ends.
+/// How many client connections there may be, in all and from one address. Shared by all workers: asked when a
+/// connection is accepted, told when it ends. Where there is no room, the newest connection waits while one that has
+/// been of no use for longest goes (WorkerThread says which may), on whichever worker it is.
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <mutex>
+#include <optional>
 #include <unordered_map>
+#include <vector>
 
 #include "nsboot_lb/base/cidr.hpp"
+#include "nsboot_lb/net/deadline.hpp"
 
 namespace nsboot_lb::server {
 
 class ConnectionLimits {
   public:
-    /// 0 = no limit. Of a new configuration; connections there are stay.
-    void set(std::uint64_t connections, std::uint64_t per_client) {
-        most_.store(connections, std::memory_order_relaxed);
-        most_per_client_.store(per_client, std::memory_order_relaxed);
-    }
-    /// Counts a connection. False if the address has too many already; then nothing is counted.
-    bool begin(const base::IpAddress& client);
-    void end(const base::IpAddress& client);
-    /// Whether there are more than there may be, the last one counted: an idle one should make room.
-    bool exceeded() const {
-        const auto most = most_.load(std::memory_order_relaxed);
-        return most != 0 && count_.load(std::memory_order_relaxed) > most;
-    }
+    explicit ConnectionLimits(unsigned workers) : workers_(workers) {}
+    ConnectionLimits(const ConnectionLimits&) = delete;
+    ConnectionLimits& operator=(const ConnectionLimits&) = delete;
+
+    /// 0 = no limit. `descriptors`: of clients, servers and pipes together. Connections there are stay.
+    void set(std::uint64_t connections, std::uint64_t per_client, std::uint64_t descriptors);
+
+    /// Counts a connection. False if there is no room for it; then it is not counted.
+    bool try_begin();
+    /// Whoever waits for room is told.
+    void end();
     std::uint64_t most() const { return most_.load(std::memory_order_relaxed); }
     std::uint64_t count() const { return count_.load(std::memory_order_relaxed); }
 
+    /// Connections of one address are counted only where there is a limit.
+    bool counts_clients() const { return most_per_client_.load(std::memory_order_relaxed) != 0; }
+    /// False if the address has too many already; then nothing is counted.
+    bool begin_client(const base::IpAddress& client);
+    void end_client(const base::IpAddress& client);
+
+    /// What each worker shows to the others. `admit` and `evict` are called from any thread and only post.
+    struct Hooks {
+        std::function<void()> admit;  ///< there may be room for those that wait
+        std::function<void()> evict;  ///< the oldest that may go has to
+    };
+    void join(unsigned worker, Hooks hooks) { workers_[worker].hooks = std::move(hooks); }
+    /// Since when a worker's oldest connection that may go has been of no use; nothing if there is none.
+    void show_oldest(unsigned worker, std::optional<net::TimePoint> since);
+    /// How many wait for room.
+    void show_waiting(unsigned worker, std::size_t count);
+    /// Whose connection is to go: the worker's number.
+    std::optional<unsigned> find_oldest() const;
+    void evict(unsigned worker) const { workers_[worker].hooks.evict(); }
+
   private:
     static constexpr std::size_t shard_count = 16;
+    static constexpr std::int64_t none = INT64_MAX;
+    struct alignas(64) Worker {
+        std::atomic<std::int64_t> oldest{none};  ///< steady clock
+        std::atomic<std::size_t> waiting{0};
+        Hooks hooks;
+    };
     struct Shard {
         std::mutex mutex;
         std::unordered_map<base::IpAddress, std::uint64_t> counts;
@@ -41,7 +70,9 @@ class ConnectionLimits {
 
     std::atomic<std::uint64_t> most_{0};
     std::atomic<std::uint64_t> most_per_client_{0};
+    std::atomic<std::uint64_t> most_descriptors_{0};
     alignas(64) std::atomic<std::uint64_t> count_{0};
+    std::vector<Worker> workers_;
     std::array<Shard, shard_count> shards_;
 };
 

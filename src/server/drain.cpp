@@ -22,7 +22,7 @@ constexpr std::chrono::milliseconds last_grace = 2 * forward::tunnel_grace;
 }  // namespace
 
 void Drain::finish(std::chrono::milliseconds limit, std::function<void()> done) {
-    accept_no_more(std::move(done));
+    accept_no_more(Backlog::served, std::move(done));
     const auto grace = std::min(idle_grace, limit);
     after(grace, [this, left = limit - grace] {
         close_idle();
@@ -32,7 +32,7 @@ void Drain::finish(std::chrono::milliseconds limit, std::function<void()> done) 
 
 void Drain::leave(std::chrono::milliseconds limit, std::function<void()> done) {
     listeners_.keep_files();
-    accept_no_more(std::move(done));
+    accept_no_more(Backlog::left, std::move(done));
     after(limit, [this] {
         close_idle();
         end_tunnels();
@@ -40,13 +40,13 @@ void Drain::leave(std::chrono::milliseconds limit, std::function<void()> done) {
     });
 }
 
-void Drain::accept_no_more(std::function<void()> done) {
+void Drain::accept_no_more(Backlog backlog, std::function<void()> done) {
     done_ = std::move(done);
     if (std::exchange(begun_, true)) return;
     listening_ = workers_.size();
     busy_ = workers_.size();
     for (auto& worker : workers_) {
-        worker->listen({}, [this, &worker] {
+        worker->listen({}, backlog, [this, &worker] {
             boost::asio::post(control_, [this] { one_listens_no_more(); });
             worker->drain([this] { boost::asio::post(control_, [this] { one_drained(); }); });
         });

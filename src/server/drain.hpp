@@ -32,7 +32,7 @@ class Drain {
     bool begun() const { return begun_; }
 
   private:
-    void accept_no_more(std::function<void()> done);
+    void accept_no_more(Backlog backlog, std::function<void()> done);
     template <class Next>
     void after(std::chrono::milliseconds time, Next next);
     void close_idle();

@@ -71,6 +71,7 @@ class Server::Impl {
         : control_(control),
           config_file_(std::move(config_file)),
           statistics_(workers),
+          limits_(workers),
           background_(background_threads),
           listeners_(workers, statistics_),
           drain_(control, workers_, listeners_, limits_),
@@ -113,7 +114,8 @@ class Server::Impl {
         if (*event_log) move_event_log(std::move(**event_log), config->logging.target);
         config_ = std::move(config);
         const auto most = config_->limits.connections;
-        limits_.set(most != 0 ? most : usable_connections(), config_->limits.connections_per_client);
+        limits_.set(most != 0 ? most : usable_connections(), config_->limits.connections_per_client,
+                    usable_connections());
         names_.follow(*config_);
         recall(**built, memories);
         go_live(std::move(*built));
@@ -211,7 +213,8 @@ class Server::Impl {
         };
         auto published = listeners_.publish(*config_);
         const auto old = std::make_shared<Old>(adopted, std::move(published.retired));
-        for (std::size_t i = 0; i < workers_.size(); ++i) workers_[i]->listen(std::move(published.setups[i]), [old] {});
+        for (std::size_t i = 0; i < workers_.size(); ++i)
+            workers_[i]->listen(std::move(published.setups[i]), Backlog::served, [old] {});
     }
 
     void addresses_changed() {

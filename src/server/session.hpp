@@ -1,10 +1,11 @@
 #pragma once
-/// One client connection: reads its requests one after the other, has each served, and ends. It owns itself through its
-/// coroutine, whose end tells the worker thread; only that thread touches it.
+/// One client connection of HTTP/1: reads its requests one after the other, has each served, and ends. It owns itself
+/// through its coroutine, whose end tells the worker thread; only that thread touches it.
 #include <boost/intrusive/list_hook.hpp>
 
 #include "nsboot_lb/base/cidr.hpp"
 #include "nsboot_lb/forward/worker.hpp"
+#include "nsboot_lb/http/h1/response_writer.hpp"
 #include "nsboot_lb/net/task.hpp"
 
 namespace nsboot_lb::server {
@@ -17,6 +18,7 @@ struct Accepted {
     base::IpAddress peer;
     observe::ListenerCounters* counters = nullptr;  ///< there as long as its gauge counts this session
     bool proxy_protocol = false;                    ///< the peer has to say first whose connection it is
+    bool admitted = true;                           ///< false: there has to be made room for it first
 };
 
 class Session {
@@ -27,36 +29,44 @@ class Session {
 
     /// Runs until the connection ends.
     net::Task<void> run();
-    /// Ends it if it waits for a request; to make room, or because the daemon leaves.
-    void end_if_waiting();
     /// Ends whatever it does.
-    void abort();
+    void end(net::Cause cause) { scope_.cancel(cause); }
     /// If it has become a tunnel: has the client told, and ends soon.
     void end_tunnel();
-    bool is_tunnel() const { return client_.tunnel != nullptr; }
-    bool waiting() const { return waiting_; }
-    const base::IpAddress& peer() const { return peer_; }
+    bool is_tunnel() const;
+    /// Of the client, which a PROXY header may have named.
+    const base::IpAddress& address() const { return client_.address; }
     observe::ListenerCounters& counters() const { return *client_.counters; }
-    bool opened() const { return client_.stream.is_open(); }
+    bool opened() const { return stream_.is_open(); }
 
     boost::intrusive::list_member_hook<> in_all;
-    boost::intrusive::list_member_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>> in_waiting;
+    boost::intrusive::list_member_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>> in_idle;
+    net::TimePoint idle_since{};  ///< while in_idle
+    bool admitted;                ///< counts among the connections
+    bool counted_client = false;  ///< counts among those of its address
 
   private:
+    /// What a head came to.
     enum class Head : std::uint8_t { complete, refused, none, not_yet };
+    /// What becomes of the connection after an exchange.
+    enum class Then : std::uint8_t { next, close, linger, reset };
 
     void set_client(const base::IpAddress& address);
     net::Task<bool> read_proxy_header();
-    net::Task<bool> wait_for_request();
-    net::Task<Head> read_head(forward::Exchange& exchange, http::HeadError& error);
-    net::Task<forward::After> serve_one();
+    net::Task<Then> serve_one();
+    Head read_head(forward::Exchange& exchange, http::HeadError& error);
+    net::Task<Head> wait_for_head(forward::Exchange& exchange, http::HeadError& error);
+    bool may_be_unread(const forward::Exchange& exchange, const http::h1::BodyReader& body);
+    net::Task<bool> drain(forward::Exchange& exchange);
     net::Task<void> linger();
 
     WorkerThread& thread_;
+    net::Scope scope_;
+    net::Stream stream_;
+    http::Input input_;
     forward::Client client_;
-    const base::IpAddress peer_;
-    bool proxy_protocol_;
-    bool waiting_ = false;
+    forward::Exchange* exchange_ = nullptr;  ///< while one is served
+    const bool proxy_protocol_;
 };
 
 }  // namespace nsboot_lb::server

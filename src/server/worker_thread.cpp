@@ -6,9 +6,10 @@
 #include <sys/socket.h>
 #include <system_error>
 #include <unistd.h>
+#include <utility>
 
-#include "nsboot_lb/net/pause.hpp"
 #include "nsboot_lb/net/socket_address.hpp"
+#include "nsboot_lb/net/socket_options.hpp"
 #include "nsboot_lb/observe/log.hpp"
 
 namespace nsboot_lb::server {
@@ -17,18 +18,26 @@ namespace log = observe::log;
 
 namespace {
 
-/// Accepts in one turn before others get theirs.
-constexpr int most_accepts_per_turn = 128;
+/// Accepted connections that wait for room, on one worker, and for how long.
+constexpr std::size_t most_newcomers = 128;
+constexpr std::chrono::milliseconds newcomer_patience{1000};
 /// How long to leave connections in the backlog when there are no descriptors for them.
 constexpr std::chrono::milliseconds exhausted_pause{100};
+/// What is left of a handshake takes no longer, on a network that boots machines.
+constexpr std::chrono::milliseconds handshake_time{20};
+constexpr int most_failed_accepts = 20;  ///< of a backlog that is the last
 
 }  // namespace
 
-struct WorkerThread::Listener {
-    explicit Listener(ListenerSetup with) : setup(std::move(with)) {}
+struct WorkerThread::Listener final : net::Source {
+    Listener(net::Reactor& reactor, ListenerSetup with) : setup(std::move(with)), incoming(reactor) {}
+    ~Listener() override { remove(); }
+    void on_events(std::uint32_t /*events*/) override { incoming.set(); }
+
     ListenerSetup setup;
-    net::Source source;
-    bool leaving = false;
+    net::Readiness incoming;
+    net::Scope scope;  ///< cancelled when nothing is to be accepted here any more
+    Backlog backlog = Backlog::served;
 };
 
 WorkerThread::WorkerThread(unsigned index, unsigned count, observe::Statistics& statistics, std::string pseudonym,
@@ -37,14 +46,17 @@ WorkerThread::WorkerThread(unsigned index, unsigned count, observe::Statistics& 
       limits_(limits),
       worker_(index, count, loop_, statistics, std::move(pseudonym)) {
     worker_.background = &background;
+    worker_.make_room = [this] { return make_room(); };
+    limits_.join(index, {.admit = [this] { post([this] { admit_newcomers(); }); },
+                         .evict = [this] { post([this] { evict_oldest(); }); }});
 }
 
 WorkerThread::~WorkerThread() {
     if (!thread_.joinable()) return;
-    listen({}, {});
+    listen({}, Backlog::left, {});
     post([this] {
         leaving_ = true;
-        for (auto& session : sessions_) session.abort();
+        for (auto& session : sessions_) session.end(net::Cause::shutting_down);
         check_drained();
     });
     thread_.join();
@@ -53,12 +65,26 @@ WorkerThread::~WorkerThread() {
 void WorkerThread::start() {
     thread_ = std::thread{[this] {
         worker_.reactor.start();
-        loop_.run();
+        run_loop();
         // What belongs to the worker goes on its own thread: frames and buffers return to this thread's pools.
         worker_.keepalive.clear();
         worker_.access_log.reset();
         worker_.view.reset();
     }};
+}
+
+/// What a session throws ends that session. Whatever else is thrown on the loop ends nothing.
+void WorkerThread::run_loop() {
+    for (;;) {
+        try {
+            loop_.run();
+            return;
+        } catch (const std::exception& error) {
+            log::error("work on a worker failed error={}", error.what());
+        } catch (...) {
+            log::error("work on a worker failed");
+        }
+    }
 }
 
 void WorkerThread::use(std::shared_ptr<const forward::Snapshot> snapshot,
@@ -73,6 +99,7 @@ void WorkerThread::use(std::shared_ptr<const forward::Snapshot> snapshot,
         }
         std::ranges::sort(endpoints);
         worker_.keepalive.retain(endpoints);
+        recount_clients();
         if (access_log == worker_.access_log_target) return;
         worker_.access_log = access_log ? std::make_unique<observe::AccessLogBuffer>(access_log) : nullptr;
         worker_.access_log_target = access_log;
@@ -85,24 +112,25 @@ void WorkerThread::flush_access_log(std::shared_ptr<void> done) {
     });
 }
 
-void WorkerThread::listen(std::vector<ListenerSetup> setups, std::function<void()> done) {
-    post([this, setups = std::move(setups), done = std::move(done)]() mutable {
+void WorkerThread::listen(std::vector<ListenerSetup> setups, Backlog backlog, std::function<void()> done) {
+    post([this, setups = std::move(setups), backlog, done = std::move(done)]() mutable {
         if (done) listened_.push_back(std::move(done));
         for (auto& listener : listeners_) {
             const auto wanted = std::ranges::find_if(setups, [&](const ListenerSetup& setup) {
-                return setup.descriptor == listener.setup.descriptor && !listener.leaving;
+                return setup.descriptor == listener.setup.descriptor && !listener.scope.cancelled();
             });
             if (wanted == setups.end()) {
-                listener.leaving = true;
-                listener.source.end_read(net::Ready::cancelled);
+                listener.backlog = backlog;
+                listener.scope.cancel(net::Cause::shutting_down);
             } else {
                 listener.setup = std::move(*wanted);
                 setups.erase(wanted);
             }
         }
         for (auto& setup : setups) {
-            auto& listener = listeners_.emplace_back(std::move(setup));
-            if (!listener.source.add(worker_.reactor, listener.setup.descriptor, true, false)) {
+            auto& listener = listeners_.emplace_back(worker_.reactor, std::move(setup));
+            listener.incoming.set();
+            if (!listener.add(worker_.reactor, listener.setup.descriptor)) {
                 log::error("cannot watch a listening socket address={}", listener.setup.address);
                 listeners_.pop_back();
                 continue;
@@ -117,61 +145,86 @@ void WorkerThread::listen(std::vector<ListenerSetup> setups, std::function<void(
 }
 
 void WorkerThread::end_listener(Listener& ended) {
-    ended.source.remove();
+    ended.remove();
     listeners_.remove_if([&](const Listener& listener) { return &listener == &ended; });
     check_listened();
     check_drained();
 }
 
 void WorkerThread::check_listened() {
-    if (std::ranges::any_of(listeners_, &Listener::leaving)) return;
+    if (std::ranges::any_of(listeners_, [](const Listener& listener) { return listener.scope.cancelled(); })) return;
     for (auto& done : std::exchange(listened_, {})) done();
 }
 
+/// Accepts one connection. False if there is none (errno is then 0), or it cannot be had (errno says why).
+bool WorkerThread::accept_one(const Listener& listener) {
+    net::SocketAddress peer;
+    peer.size = sizeof peer.storage;
+    const int descriptor = ::accept4(listener.setup.descriptor, reinterpret_cast<sockaddr*>(&peer.storage), &peer.size,
+                                     SOCK_NONBLOCK | SOCK_CLOEXEC);
+    worker_.reactor.worked(0);
+    if (descriptor >= 0) begin_session(listener, descriptor, peer.address());
+    if (descriptor >= 0 || errno == ECONNABORTED || errno == EINTR) return true;
+    if (errno == EAGAIN || errno == EWOULDBLOCK) errno = 0;
+    return false;
+}
+
 net::Task<void> WorkerThread::accept(Listener& listener) {
-    while (!listener.leaving) {
-        const auto ready = co_await listener.source.wait_readable();
-        // A listener that leaves takes what is in its backlog along: those clients have been told they are connected.
-        (void)ready;
+    for (;;) {
+        const auto ready = co_await listener.incoming.wait(listener.scope);
+        if (ready == net::Ready::cancelled) break;
         int error = 0;
-        for (int i = 0; i < most_accepts_per_turn && error == 0; ++i) {
-            net::SocketAddress peer;
-            peer.size = sizeof peer.storage;
-            const int descriptor = ::accept4(listener.setup.descriptor, reinterpret_cast<sockaddr*>(&peer.storage),
-                                             &peer.size, SOCK_NONBLOCK | SOCK_CLOEXEC);
-            if (descriptor >= 0)
-                begin_session(listener, descriptor, peer.address());
-            else if (errno != ECONNABORTED && errno != EINTR)
-                error = errno;
+        while (error == 0 && !worker_.reactor.turn_over()) {
+            if (accept_one(listener)) continue;
+            error = errno;
+            if (error != 0) break;
+            listener.incoming.clear();
+            break;
         }
-        if (error == EAGAIN || error == EWOULDBLOCK) {
-            listener.source.would_block_reads();
-        } else if (error != 0 && !listener.leaving) {
-            log::warn("cannot accept address={} error={}", listener.setup.address,
-                      std::generic_category().message(error));
-            net::Pause pause{worker_.reactor, worker_.deadlines.list(exhausted_pause)};
-            co_await pause;
+        if (error == 0) continue;
+        log::warn("cannot accept address={} error={}", listener.setup.address, std::generic_category().message(error));
+        if (worker_.keepalive.close_one() || make_room()) log::debug("made room for a connection");
+        net::Pause pause{worker_.reactor, listener.scope, worker_.deadlines.list(exhausted_pause)};
+        (void)co_await pause;
+    }
+    if (listener.backlog == Backlog::served) co_await accept_backlog(listener);
+}
+
+/// Who stands in the backlog of a socket that is about to be closed has been told that it is connected, and so has who
+/// is in the middle of the handshake: all of them are accepted.
+net::Task<void> WorkerThread::accept_backlog(Listener& listener) {
+    net::let_nobody_new_in(listener.setup.descriptor);
+    net::Scope scope;  // the listener's own is over
+    const auto looks_end = worker_.now() + handshake_time;
+    for (int failures = 0; failures < most_failed_accepts;) {
+        if (accept_one(listener)) {
+            if (!worker_.reactor.turn_over()) continue;
+            net::Yield others{worker_.reactor, scope};
+            (void)co_await others;
+            continue;
         }
+        if (errno != 0)
+            ++failures;
+        else if (worker_.now() >= looks_end)
+            co_return;
+        net::Pause pause{worker_.reactor, scope, worker_.deadlines.list(errno != 0 ? exhausted_pause : handshake_time)};
+        (void)co_await pause;
     }
 }
 
 void WorkerThread::begin_session(const Listener& listener, int descriptor, const base::IpAddress& peer) {
-    if (!limits_.begin(peer)) {
-        worker_.counters.rejected[observe::Reason::too_many_connections].add();
-        ::close(descriptor);
-        return;
-    }
-    // Rather the client that has been silent longest than the one that has just come.
-    if (limits_.exceeded() && !waiting_.empty()) {
-        waiting_.front().end_if_waiting();
-        waiting_.pop_front();
-        worker_.counters.rejected[observe::Reason::too_many_connections].add();
-    }
     const auto& setup = listener.setup;
     auto& counters = setup.counters->at(worker_.index);
     Accepted accepted{descriptor, peer, &counters, setup.proxy_protocol};
     if (accepted.proxy_protocol && !setup.proxy_protocol_from.empty())
         accepted.proxy_protocol = base::any_contains(setup.proxy_protocol_from, peer);
+    accepted.admitted = limits_.try_begin();
+    // Rather the client that has been silent longest goes than the one that has just come.
+    if (!accepted.admitted && (newcomer_count_ >= most_newcomers || !make_room())) {
+        worker_.counters.rejected[observe::Reason::too_many_connections].add();
+        ::close(descriptor);
+        return;
+    }
 
     auto* session = new Session{*this, accepted};
     sessions_.push_back(*session);
@@ -193,15 +246,89 @@ void WorkerThread::begin_session(const Listener& listener, int descriptor, const
 }
 
 void WorkerThread::end_session(Session& session) {
-    limits_.end(session.peer());
+    if (session.counted_client) limits_.end_client(session.address());
     session.counters().connections.sub();
     sessions_.erase(sessions_.iterator_to(session));
-    delete &session;
+    const bool admitted = session.admitted;
+    delete &session;  // closes its connection
+    if (admitted) limits_.end();
     check_drained();
 }
 
-void WorkerThread::note_waiting(Session& session) {
-    waiting_.push_back(session);
+void WorkerThread::note_idle(Session& session) {
+    session.idle_since = worker_.now();
+    idle_.push_back(session);
+    if (&idle_.front() == &session) show_oldest();
+}
+
+void WorkerThread::note_busy(Session& session) {
+    if (!session.in_idle.is_linked()) return;
+    const bool oldest = &idle_.front() == &session;
+    session.in_idle.unlink();
+    if (oldest) show_oldest();
+}
+
+void WorkerThread::show_oldest() {
+    limits_.show_oldest(worker_.index, idle_.empty() ? std::nullopt : std::optional{idle_.front().idle_since});
+}
+
+bool WorkerThread::make_room() {
+    const auto whose = limits_.find_oldest();
+    if (!whose) return false;
+    if (*whose == worker_.index)
+        evict_oldest();
+    else
+        limits_.evict(*whose);
+    return true;
+}
+
+void WorkerThread::evict_oldest() {
+    if (idle_.empty()) return;
+    auto& session = idle_.front();
+    note_busy(session);
+    session.end(net::Cause::evicted);
+    worker_.counters.rejected[observe::Reason::too_many_connections].add();
+}
+
+net::Task<bool> WorkerThread::wait_for_room(net::Scope& scope) {
+    Newcomer newcomer{worker_.reactor};
+    newcomers_.push_back(newcomer);
+    limits_.show_waiting(worker_.index, ++newcomer_count_);
+    admit_newcomers();  // who has left meanwhile may not have seen that somebody waits
+    newcomer.room.deadline().arm(worker_.deadlines.list(newcomer_patience));
+    const auto ready = co_await newcomer.room.wait(scope);
+    const bool admitted = newcomer.room.ready();
+    limits_.show_waiting(worker_.index, --newcomer_count_);
+    if (!admitted) worker_.counters.rejected[observe::Reason::too_many_connections].add();
+    (void)ready;  // who was cancelled, or is late, but was counted, has to be counted out
+    co_return admitted;
+}
+
+void WorkerThread::admit_newcomers() {
+    while (!newcomers_.empty() && limits_.try_begin()) {
+        newcomers_.front().room.set();
+        newcomers_.pop_front();
+    }
+}
+
+bool WorkerThread::admit_client(Session& session) {
+    if (!counts_clients_) return true;
+    session.counted_client = limits_.begin_client(session.address());
+    if (!session.counted_client) worker_.counters.rejected[observe::Reason::too_many_connections].add();
+    return session.counted_client;
+}
+
+/// Where a configuration brings the limit, those that are here count.
+void WorkerThread::recount_clients() {
+    if (std::exchange(counts_clients_, limits_.counts_clients()) == counts_clients_) return;
+    for (auto& session : sessions_) {
+        if (session.counted_client == counts_clients_) continue;
+        if (counts_clients_)
+            session.counted_client = limits_.begin_client(session.address());
+        else
+            limits_.end_client(session.address());
+        session.counted_client = session.counted_client && counts_clients_;
+    }
 }
 
 void WorkerThread::drain(std::function<void()> drained) {
@@ -215,7 +342,11 @@ void WorkerThread::drain(std::function<void()> drained) {
 void WorkerThread::close_idle() {
     post([this] {
         closes_idle_ = true;
-        for (auto& session : sessions_) session.end_if_waiting();
+        while (!idle_.empty()) {
+            auto& session = idle_.front();
+            note_busy(session);
+            session.end(net::Cause::shutting_down);
+        }
     });
 }
 
@@ -229,14 +360,14 @@ void WorkerThread::end_tunnels() {
 void WorkerThread::abort_exchanges() {
     post([this] {
         for (auto& session : sessions_) {
-            if (!session.is_tunnel()) session.abort();
+            if (!session.is_tunnel()) session.end(net::Cause::shutting_down);
         }
     });
 }
 
 void WorkerThread::abort_all() {
     post([this] {
-        for (auto& session : sessions_) session.abort();
+        for (auto& session : sessions_) session.end(net::Cause::shutting_down);
     });
 }
 

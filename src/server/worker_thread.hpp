@@ -25,6 +25,12 @@ struct ListenerSetup {
     std::vector<base::Cidr> proxy_protocol_from;  ///< empty: every peer
 };
 
+/// What becomes of listening sockets that a worker accepts on no longer.
+enum class Backlog : std::uint8_t {
+    served,  ///< they are closed afterwards: who is waiting there already is accepted
+    left,    ///< another process accepts there
+};
+
 class WorkerThread {
   public:
     WorkerThread(unsigned index, unsigned count, observe::Statistics& statistics, std::string pseudonym,
@@ -51,7 +57,7 @@ class WorkerThread {
     /// Hands over the access log's lines; then lets go of `done`.
     void flush_access_log(std::shared_ptr<void> done);
     /// Accepts on these sockets, and no others. `done` is called on the worker once no other is touched any more.
-    void listen(std::vector<ListenerSetup> listeners, std::function<void()> done);
+    void listen(std::vector<ListenerSetup> listeners, Backlog backlog, std::function<void()> done);
     /// Answers `Connection: close` from now on and calls `drained` (on the worker) when the last session has ended.
     void drain(std::function<void()> drained);
     /// Ends sessions that wait for a request, of those that drain.
@@ -67,24 +73,50 @@ class WorkerThread {
     // --- On the worker. ---
 
     forward::Worker& worker() { return worker_; }
-    void note_waiting(Session& session);
+    /// From now on it may have to make room for others; no more.
+    void note_idle(Session& session);
+    void note_busy(Session& session);
     bool closes_idle() const { return closes_idle_; }
+    /// Until there is room for one connection more, which is then counted. False if that takes too long.
+    net::Task<bool> wait_for_room(net::Scope& scope);
+    /// Counts the session among those of its client's address. False if there are too many.
+    bool admit_client(Session& session);
 
   private:
     struct Listener;
     using AllSessions = boost::intrusive::list<
         Session, boost::intrusive::member_hook<Session, boost::intrusive::list_member_hook<>, &Session::in_all>>;
-    using WaitingSessions = boost::intrusive::list<
+    using IdleSessions = boost::intrusive::list<
         Session,
         boost::intrusive::member_hook<
             Session, boost::intrusive::list_member_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>>,
-            &Session::in_waiting>,
+            &Session::in_idle>,
+        boost::intrusive::constant_time_size<false>>;
+    /// One that waits for room.
+    struct Newcomer {
+        explicit Newcomer(net::Reactor& reactor) : room(reactor) {}
+        net::Readiness room;
+        boost::intrusive::list_member_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>> in_line;
+    };
+    using Newcomers = boost::intrusive::list<
+        Newcomer,
+        boost::intrusive::member_hook<
+            Newcomer, boost::intrusive::list_member_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>>,
+            &Newcomer::in_line>,
         boost::intrusive::constant_time_size<false>>;
 
+    void run_loop();
     net::Task<void> accept(Listener& listener);
     void begin_session(const Listener& listener, int descriptor, const base::IpAddress& peer);
     void end_session(Session& session);
     void end_listener(Listener& listener);
+    bool accept_one(const Listener& listener);
+    net::Task<void> accept_backlog(Listener& listener);
+    bool make_room();
+    void evict_oldest();
+    void admit_newcomers();
+    void show_oldest();
+    void recount_clients();
     void check_drained();
     void check_listened();
 
@@ -94,7 +126,10 @@ class WorkerThread {
     forward::Worker worker_;
     std::list<Listener> listeners_;
     AllSessions sessions_;
-    WaitingSessions waiting_;  ///< longest first
+    IdleSessions idle_;  ///< longest first
+    Newcomers newcomers_;
+    std::size_t newcomer_count_ = 0;
+    bool counts_clients_ = false;
     std::function<void()> drained_;
     std::vector<std::function<void()>> listened_;  ///< what waits for the listeners that leave
     bool closes_idle_ = false;

@@ -7,20 +7,41 @@
 #include <sys/socket.h>
 
 #include "nsboot_lb/net/socket_address.hpp"
+#include "nsboot_lb/net/socket_options.hpp"
 
 namespace nsboot_lb::upstream {
 
 namespace {
 
+/// What this process lacks, as opposed to what the server does not do.
+bool is_own_fault(int error) {
+    return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM || error == EADDRNOTAVAIL;
+}
+
 Connected failed(int error) {
     const bool refused = error == ECONNREFUSED || error == ENOENT;  // ENOENT: a unix socket that nobody made
-    return {nullptr, refused ? Failure::connect_refused : Failure::connect_failed, error, false};
+    return {.failure = refused ? Failure::connect_refused : Failure::connect_failed,
+            .error = error,
+            .own_fault = is_own_fault(error)};
+}
+
+void set(int descriptor, int level, int option, int value) {
+    ::setsockopt(descriptor, level, option, &value, sizeof value);
+}
+
+/// A socket for a server. One that lost power is noticed while its answer is waited for, however long that may take.
+int open_socket(int family) {
+    const int descriptor = ::socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (descriptor < 0 || family == AF_UNIX) return descriptor;
+    set(descriptor, IPPROTO_TCP, TCP_NODELAY, 1);
+    net::keep_alive(descriptor);
+    return descriptor;
 }
 
 }  // namespace
 
-void Connection::on_event(net::Source& source) {
-    if (list_ != nullptr && source.may_read()) list_->drop(*this);
+void Connection::on_event(net::Stream& /*stream*/) {
+    if (list_ != nullptr && stream.has_input()) list_->drop(*this);
 }
 
 void Connection::idle_too_long(void* self) {
@@ -28,16 +49,16 @@ void Connection::idle_too_long(void* self) {
     if (connection.list_ != nullptr) connection.list_->drop(connection);
 }
 
-std::unique_ptr<Connection> IdleList::take() {
+std::unique_ptr<Connection> IdleList::take(net::TimePoint now) {
     while (!connections_.empty()) {
         auto connection = std::move(connections_.back());
         connections_.pop_back();
         if (counters_ != nullptr) counters_->connections_idle.sub();
         connection->list_ = nullptr;
         connection->idle_deadline_.disarm();
-        connection->stream.source().observe(nullptr);
+        connection->stream.observe(nullptr);
         // Readable without having been asked: closed, or out of step.
-        if (!connection->stream.source().may_read()) return connection;
+        if (!connection->stream.has_input() && now < connection->dies_at) return connection;
     }
     return nullptr;
 }
@@ -45,10 +66,10 @@ std::unique_ptr<Connection> IdleList::take() {
 void IdleList::give(std::unique_ptr<Connection> connection, std::size_t most, net::DeadlineList& idle) {
     if (retired_ || connections_.size() >= most) return;
     // A body that came through a pipe, or just filled a read, leaves it open whether more is there.
-    if (connection->stream.source().may_read() && !connection->stream.quiet()) return;
+    if (connection->stream.has_input() && !connection->stream.quiet()) return;
     connection->list_ = this;
     connection->idle_deadline_.arm(idle);
-    connection->stream.source().observe(connection.get());
+    connection->stream.observe(connection.get());
     connections_.push_back(std::move(connection));
     if (counters_ != nullptr) counters_->connections_idle.add();
 }
@@ -56,6 +77,12 @@ void IdleList::give(std::unique_ptr<Connection> connection, std::size_t most, ne
 void IdleList::clear() {
     if (counters_ != nullptr) counters_->connections_idle.sub(static_cast<std::int64_t>(connections_.size()));
     connections_.clear();
+}
+
+bool IdleList::close_one() {
+    if (connections_.empty()) return false;
+    drop(*connections_.front());
+    return true;
 }
 
 void IdleList::retire() {
@@ -92,18 +119,19 @@ void KeepaliveCache::retain(const std::vector<std::uint64_t>& endpoint_ids) {
     });
 }
 
-net::Task<Connected> connect(net::Reactor& reactor, const Endpoint& endpoint, net::DeadlineList& limit,
-                             Connecting* progress) {
+bool KeepaliveCache::close_one() {
+    return std::ranges::any_of(lists_, [](const auto& entry) { return entry.second->close_one(); });
+}
+
+net::Task<Connected> connect(net::Reactor& reactor, net::Scope& scope, const Endpoint& endpoint,
+                             net::DeadlineList& limit) {
     const auto address = endpoint.unix_path.empty() ? net::SocketAddress::tcp(endpoint.address, endpoint.port)
                                                     : net::SocketAddress::unix_socket(endpoint.unix_path);
-    const int descriptor = ::socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    const int descriptor = open_socket(address.family());
     if (descriptor < 0) co_return failed(errno);
-    if (address.family() != AF_UNIX) {
-        const int on = 1;
-        ::setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    }
     const int started = ::connect(descriptor, address.get(), address.size);
     const int error = started == 0 ? 0 : errno;
+    reactor.worked(0);
 
     auto connection = std::make_unique<Connection>(reactor);
     if (!connection->stream.open(descriptor, false, started == 0)) co_return failed(errno);
@@ -111,20 +139,19 @@ net::Task<Connected> connect(net::Reactor& reactor, const Endpoint& endpoint, ne
         // EAGAIN is a unix socket whose backlog is full: it does not become writable, so it counts as refused.
         if (error == EAGAIN) co_return failed(ECONNREFUSED);
         if (error != EINPROGRESS) co_return failed(error);
-        if (progress != nullptr) progress->stream = &connection->stream;
-        connection->stream.write_deadline().arm(limit);
-        const auto ready = co_await connection->stream.writable();
-        connection->stream.write_deadline().disarm();
-        if (progress != nullptr) progress->stream = nullptr;
-        if (ready == net::Ready::timed_out) co_return Connected{nullptr, Failure::connect_timeout, 0, false};
-        if (ready == net::Ready::cancelled) co_return Connected{nullptr, Failure::connect_failed, 0, true};
+        auto& writable = connection->stream.writable();
+        writable.deadline().arm(limit);
+        const auto ready = co_await writable.wait(scope);
+        writable.deadline().disarm();
+        if (ready == net::Ready::timed_out) co_return Connected{.failure = Failure::connect_timeout};
+        if (ready == net::Ready::cancelled) co_return Connected{.cancelled = true};
         int outcome = 0;
         socklen_t size = sizeof outcome;
         ::getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &outcome, &size);
         if (outcome != 0) co_return failed(outcome);
     }
     connection->opened = reactor.deadlines().now();
-    co_return Connected{std::move(connection)};
+    co_return Connected{.connection = std::move(connection)};
 }
 
 }  // namespace nsboot_lb::upstream

@@ -98,6 +98,15 @@ void EndpointState::report_failure(Failure failure, TimePoint now) {
     announce(change, reason, now);
 }
 
+void EndpointState::give_up_probe(TimePoint now) {
+    {
+        const std::scoped_lock lock(mutex_);
+        passive_.give_up_probe(now);
+        mirror();
+    }
+    pool_->availability_changed(now);
+}
+
 bool EndpointState::claim_probe(TimePoint now) {
     {
         const std::scoped_lock lock(mutex_);

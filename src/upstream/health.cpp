@@ -73,6 +73,12 @@ bool PassiveHealth::claim_probe(TimePoint now) {
     return probing_ = true;
 }
 
+void PassiveHealth::give_up_probe(TimePoint now) {
+    if (!probing_) return;
+    probing_ = false;
+    probe_from_ = now;
+}
+
 PassiveHealth::Change PassiveHealth::readmit() {
     if (!out_) return Change::none;
     out_ = probing_ = false;

@@ -52,6 +52,7 @@ class FreshWorker {
         worker_.deadlines.set_now(std::chrono::steady_clock::now());
         exchange_.view = new forward::WorkerView{worker_, std::move(snapshot)};
         exchange_.client = &client_;
+        exchange_.scope = &scope_;
         exchange_.route = &exchange_.view->no_route;
     }
     ~FreshWorker() { background_.join(); }
@@ -87,12 +88,12 @@ class FreshWorker {
     forward::Explanation run() {
         forward::Explanation told;
         std::exception_ptr failure;
-        auto until_done = boost::asio::make_work_guard(loop_);
+        loop_.restart();
+        worker_.reactor.start();
         net::spawn(take_over(told), [&](const std::exception_ptr& thrown) {
             failure = thrown;
-            until_done.reset();
+            worker_.reactor.stop();
         });
-        loop_.restart();
         loop_.run();
         if (failure) std::rethrow_exception(failure);
         return told;
@@ -106,7 +107,8 @@ class FreshWorker {
     boost::asio::io_context& loop_;
     boost::asio::thread_pool background_{1};
     forward::Worker worker_;
-    forward::Client client_{worker_.reactor};
+    forward::Client client_;
+    net::Scope scope_;
     forward::Exchange exchange_;
 };
 

@@ -31,7 +31,7 @@ pools:
   servers: {servers: ["$origin"]}
 routes:
   - pool: servers
-timeouts: {header: 300ms}
+timeouts: {header: 300ms, handshake: 300ms}
 )";
 
   protected:

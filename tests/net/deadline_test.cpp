@@ -132,6 +132,29 @@ TEST_F(DeadlinesTest, may_arm_themselves_again_when_they_expire) {
     EXPECT_EQ(notes, "aaa");
 }
 
+TEST_F(DeadlinesTest, remember_that_they_passed_until_they_are_armed_or_disarmed) {
+    auto& list = deadlines.list(1ms);
+    EXPECT_FALSE(a.deadline.expired());
+    a.deadline.arm(list);
+    b.deadline.arm(list);
+    EXPECT_FALSE(a.deadline.expired());
+    run_until(2);
+    EXPECT_TRUE(a.deadline.expired());
+    EXPECT_TRUE(b.deadline.expired());
+    a.deadline.arm(deadlines.list(std::chrono::hours{1}));
+    EXPECT_FALSE(a.deadline.expired());
+    b.deadline.disarm();
+    EXPECT_FALSE(b.deadline.expired());
+}
+
+TEST_F(DeadlinesTest, have_passed_when_they_say_so) {
+    bool passed = false;
+    a.then = [&] { passed = a.deadline.expired() && !a.deadline.armed(); };
+    a.deadline.arm(deadlines.list(1ms));
+    run_until(1);
+    EXPECT_TRUE(passed);
+}
+
 TEST_F(DeadlinesTest, of_no_duration_have_the_shortest) {
     EXPECT_EQ(deadlines.list(0ms).duration(), 1ms);
     EXPECT_EQ(&deadlines.list(0ms), &deadlines.list(1ms));

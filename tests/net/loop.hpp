@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <future>
 #include <netinet/in.h>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <sys/socket.h>
@@ -23,6 +24,7 @@
 #include "nsboot_lb/net/reactor.hpp"
 #include "nsboot_lb/net/stream.hpp"
 #include "nsboot_lb/net/task.hpp"
+#include "nsboot_lb/net/wait.hpp"
 
 namespace nsboot_lb::net::testing {
 
@@ -78,6 +80,38 @@ struct Loop {
     Reactor reactor{io, deadlines};
 
     void run(Task<void> task) { testing::run(io, reactor, std::move(task)); }
+
+    /// Lets whoever is ready have a turn, also if an event says so that is there already.
+    void turn() {
+        run([](Reactor& reactor) -> Task<void> {
+            Scope scope;
+            for (int rounds = 0; rounds < 3; ++rounds) {
+                Yield others{reactor, scope};
+                const auto ready = co_await others;
+                EXPECT_EQ(ready, Ready::ok);
+            }
+        }(reactor));
+    }
+};
+
+/// A coroutine that waits once, and how that ended. Destroying it destroys the coroutine, wherever it is.
+class Waiter {
+  public:
+    Waiter(Readiness& of, Scope& scope) { coroutine_.emplace(wait(of, scope, ended_)); }
+    Waiter(const Waiter&) = delete;
+    Waiter& operator=(const Waiter&) = delete;
+
+    std::optional<Ready> ended() const { return ended_; }
+    void destroy() { coroutine_.reset(); }
+
+  private:
+    static Task<bool> wait(Readiness& of, Scope& scope, std::optional<Ready>& ended) {
+        const auto ready = co_await of.wait(scope);
+        ended = ready;
+        co_return true;
+    }
+    std::optional<Ready> ended_;
+    std::optional<detail::Beside<bool>> coroutine_;
 };
 
 /// Two ends of a connection, non-blocking.

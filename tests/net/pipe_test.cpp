@@ -1,11 +1,14 @@
 #include "nsboot_lb/net/pipe.hpp"
 
 #include <array>
+#include <fcntl.h>
 #include <string_view>
 #include <unistd.h>
 #include <vector>
 
 #include <gtest/gtest.h>
+
+#include "nsboot_lb/net/descriptors.hpp"
 
 namespace nsboot_lb::net {
 namespace {
@@ -14,7 +17,8 @@ TEST(PipePoolTest, gives_out_pipes_that_work) {
     PipePool pool;
     const auto pipe = pool.take();
     ASSERT_TRUE(pipe);
-    EXPECT_GE(pipe->capacity(), 4096U);
+    EXPECT_GE(pipe->capacity(), static_cast<std::size_t>(PipePool::capacity)) << "or none: small ones cost too much";
+    EXPECT_GE(fcntl(pipe->write_end(), F_GETPIPE_SZ), PipePool::capacity);
     ASSERT_EQ(write(pipe->write_end(), "x", 1), 1);
     char byte = 0;
     EXPECT_EQ(read(pipe->read_end(), &byte, 1), 1);
@@ -59,6 +63,20 @@ TEST(PipePoolTest, has_a_limit_and_counts_what_comes_back) {
     taken.pop_back();
     pool.forgotten();
     EXPECT_TRUE(pool.take());
+}
+
+TEST(PipePoolTest, counts_the_descriptors_of_its_pipes) {
+    const auto before = descriptors_in_use();
+    {
+        PipePool pool;
+        auto pipe = pool.take();
+        ASSERT_TRUE(pipe);
+        EXPECT_EQ(descriptors_in_use(), before + 2);
+        Pipe moved{std::move(*pipe)};
+        pool.give(std::move(moved));
+        EXPECT_EQ(descriptors_in_use(), before + 2) << "an idle one is open";
+    }
+    EXPECT_EQ(descriptors_in_use(), before);
 }
 
 }  // namespace

@@ -7,6 +7,8 @@
 
 #include <gtest/gtest.h>
 
+#include "loop.hpp"
+
 namespace nsboot_lb::net {
 namespace {
 
@@ -183,77 +185,144 @@ TEST(SpawnTest, has_destroyed_the_task_when_it_says_that_it_ended) {
     EXPECT_EQ(*witness, 2);
 }
 
-/// Starts a concurrent task, lets `between` happen, awaits it.
-template <class Between>
-Task<void> run_beside(Task<int> task, Between between, std::optional<int>& result) {
-    Concurrent<int> beside{std::move(task)};
-    beside.start();
-    co_await between(beside);
-    result = co_await beside.finished();
+// ---- Two at once
+
+struct Alongside : ::testing::Test {
+    /// Runs both, and notes what they gave.
+    template <class A, class B>
+    void run(Task<A> child, Task<B> rest) {
+        const auto both = [](Scope& in, Task<A> one, Task<B> other, std::optional<std::pair<A, B>>& out) -> Task<void> {
+            out = co_await alongside(in, std::move(one), std::move(other));
+        };
+        spawn(both(scope, std::move(child), std::move(rest), given), ending.hear());
+    }
+    Scope scope;
+    Event of_child;
+    Event of_rest;
+    std::optional<std::pair<int, int>> given;
+    Ending ending;
+};
+
+const std::optional both_numbers{std::pair{7, 8}};
+
+TEST_F(Alongside, gives_both_results) {
+    run(number(7), number(8));
+    EXPECT_EQ(given, both_numbers);
+    EXPECT_EQ(ending.text, "done");
+    EXPECT_FALSE(scope.cancelled());
 }
 
-TEST(ConcurrentTest, is_done_at_once_if_it_does_not_wait) {
-    std::optional<int> result;
-    bool was_done = false;
-    const auto between = [&](Concurrent<int>& beside) -> Task<void> {
-        was_done = beside.done();
-        co_return;
+TEST_F(Alongside, begins_with_the_child_until_it_first_waits) {
+    std::string order;
+    const auto note = [](std::string& notes, char first, char then, Event& event) -> Task<int> {
+        notes += first;
+        co_await event;
+        notes += then;
+        co_return 0;
     };
-    Ending ending;
-    spawn(run_beside(number(7), between, result), ending.hear());
-    EXPECT_TRUE(was_done);
-    EXPECT_EQ(result, 7);
-}
-
-TEST(ConcurrentTest, runs_while_the_scope_goes_on) {
-    Event own;
-    Event of_scope;
-    std::optional<int> result;
-    const auto between = [&](Concurrent<int>& beside) -> Task<void> {
-        co_await of_scope;
-        EXPECT_TRUE(beside.done());
-    };
-    Ending ending;
-    spawn(run_beside(number_after(own, 7), between, result), ending.hear());
-    EXPECT_TRUE(own.awaited() && of_scope.awaited());
-    own.happen();
-    EXPECT_EQ(result, std::nullopt);
-    of_scope.happen();
-    EXPECT_EQ(result, 7);
+    run(note(order, 'a', 'b', of_child), note(order, 'c', 'd', of_rest));
+    EXPECT_EQ(order, "ac");
+    of_rest.happen();
+    of_child.happen();
+    EXPECT_EQ(order, "acdb");
     EXPECT_EQ(ending.text, "done");
 }
 
-TEST(ConcurrentTest, resumes_the_scope_that_waits_for_it) {
-    Event own;
-    std::optional<int> result;
-    const auto between = [](Concurrent<int>&) -> Task<void> { co_return; };
-    Ending ending;
-    spawn(run_beside(number_after(own, 7), between, result), ending.hear());
-    EXPECT_EQ(result, std::nullopt);
-    own.happen();
-    EXPECT_EQ(result, 7);
-    EXPECT_EQ(ending.text, "done");
-}
-
-TEST(ConcurrentTest, throws_when_it_is_awaited_and_not_before) {
-    Event own;
-    Event of_scope;
-    std::optional<int> result;
-    const auto between = [&](Concurrent<int>&) -> Task<void> { co_await of_scope; };
-    Ending ending;
-    spawn(run_beside(fail_after(own, "no"), between, result), ending.hear());
-    own.happen();
+TEST_F(Alongside, waits_for_a_rest_that_outlives_the_child) {
+    run(number_after(of_child, 7), number_after(of_rest, 8));
+    of_child.happen();
     EXPECT_EQ(ending.text, "");
-    of_scope.happen();
+    of_rest.happen();
+    EXPECT_EQ(given, both_numbers);
+}
+
+TEST_F(Alongside, waits_for_a_child_that_outlives_the_rest) {
+    run(number_after(of_child, 7), number(8));
+    EXPECT_EQ(ending.text, "");
+    EXPECT_FALSE(scope.cancelled()) << "who no longer needs the other has to say so";
+    of_child.happen();
+    EXPECT_EQ(given, both_numbers);
+    EXPECT_EQ(ending.text, "done");
+}
+
+TEST_F(Alongside, a_rest_that_throws_cancels_both_and_leaves_no_child_behind) {
+    run(number_after(of_child, 7), fail_after(of_rest, "no"));
+    of_rest.happen();
+    EXPECT_EQ(scope.cause(), Cause::failed);
+    EXPECT_EQ(ending.text, "");
+    of_child.happen();
+    EXPECT_EQ(ending.text, "no");
+    EXPECT_EQ(given, std::nullopt);
+}
+
+TEST_F(Alongside, a_child_that_throws_cancels_both_and_lets_the_rest_end) {
+    run(fail_after(of_child, "no"), number_after(of_rest, 8));
+    of_child.happen();
+    EXPECT_EQ(scope.cause(), Cause::failed);
+    EXPECT_EQ(ending.text, "");
+    of_rest.happen();
+    EXPECT_EQ(ending.text, "no");
+    EXPECT_EQ(given, std::nullopt);
+}
+
+TEST_F(Alongside, a_child_that_throws_without_waiting_is_heard_too) {
+    run(fail("no"), number_after(of_rest, 8));
+    EXPECT_EQ(scope.cause(), Cause::failed);
+    EXPECT_TRUE(of_rest.awaited());
+    of_rest.happen();
     EXPECT_EQ(ending.text, "no");
 }
 
-TEST(ConcurrentTest, throws_though_it_never_waited) {
-    std::optional<int> result;
-    const auto between = [](Concurrent<int>&) -> Task<void> { co_return; };
-    Ending ending;
-    spawn(run_beside(fail("no"), between, result), ending.hear());
+TEST_F(Alongside, a_rest_that_throws_without_waiting_is_heard_too) {
+    run(number(7), fail("no"));
     EXPECT_EQ(ending.text, "no");
+    EXPECT_EQ(scope.cause(), Cause::failed);
+}
+
+TEST_F(Alongside, of_two_that_throw_one_is_heard) {
+    run(fail_after(of_child, "child"), fail_after(of_rest, "rest"));
+    of_rest.happen();
+    EXPECT_EQ(ending.text, "");
+    of_child.happen();
+    EXPECT_TRUE(ending.text == "child" || ending.text == "rest") << ending.text;
+}
+
+TEST_F(Alongside, destroying_it_destroys_both_wherever_they_are) {
+    const auto witness = std::make_shared<int>(1);
+    const auto hold = [](std::shared_ptr<int> held, Event& event) -> Task<int> {
+        co_await event;
+        co_return *held;
+    };
+    std::optional<detail::Beside<std::pair<int, int>>> whole;
+    whole.emplace(alongside(scope, hold(witness, of_child), hold(witness, of_rest)));
+    EXPECT_TRUE(of_child.awaited() && of_rest.awaited());
+    EXPECT_EQ(witness.use_count(), 3);
+    whole.reset();
+    EXPECT_EQ(witness.use_count(), 1);
+}
+
+/// Notes how a wait of its own ended.
+Task<int> wait_within(Readiness& of, Scope& scope, std::optional<Ready>& ended) {
+    const auto ready = co_await of.wait(scope);
+    ended = ready;
+    co_return 0;
+}
+
+TEST_F(Alongside, what_one_throws_ends_the_waits_of_the_other) {
+    testing::Loop loop;
+    for (const bool child_fails : {true, false}) {
+        Readiness readiness{loop.reactor};
+        Scope both;
+        std::optional<Ready> ended;
+        const auto run_both = [&]() -> Task<void> {
+            if (child_fails)
+                (void)co_await alongside(both, fail("no"), wait_within(readiness, both, ended));
+            else
+                (void)co_await alongside(both, wait_within(readiness, both, ended), fail("no"));
+        };
+        EXPECT_THROW(loop.run(run_both()), std::runtime_error);
+        EXPECT_EQ(ended, Ready::cancelled);
+    }
 }
 
 }  // namespace

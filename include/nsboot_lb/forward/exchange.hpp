@@ -1,6 +1,7 @@
 #pragma once
 /// One request and its response, from the first byte of the one to the last of the other: what was asked, what has been
-/// decided, what has become of it. Made by the session that reads the request, recycled by its worker.
+/// decided, what has become of it. It knows no protocol and no socket. Made by the session that reads the request,
+/// recycled by its worker.
 #include <array>
 #include <bitset>
 #include <chrono>
@@ -13,10 +14,10 @@
 #include <boost/smart_ptr/intrusive_ptr.hpp>
 
 #include "nsboot_lb/base/cidr.hpp"
-#include "nsboot_lb/http/h1/body.hpp"
+#include "nsboot_lb/http/body.hpp"
 #include "nsboot_lb/http/head.hpp"
 #include "nsboot_lb/http/template.hpp"
-#include "nsboot_lb/net/stream.hpp"
+#include "nsboot_lb/net/wait.hpp"
 #include "nsboot_lb/observe/reason.hpp"
 #include "nsboot_lb/observe/statistics.hpp"
 
@@ -27,18 +28,13 @@ struct RouteView;
 struct TunnelView;
 class Tunnel;
 
-/// A client connection as exchanges see it. Owned by its session, on one worker.
+/// Who asks, as exchanges see it. Owned by the session, on one worker.
 struct Client {
-    explicit Client(net::Reactor& reactor) : stream(reactor) {}
-
-    net::Stream stream;
-    http::h1::Input input;
     base::IpAddress address;  ///< of the peer, or of whom a trusted PROXY header named
     std::array<char, 46> address_text{};
     std::uint8_t address_size = 0;
     bool trusted = false;  ///< the peer is among forwarded.trust
     observe::ListenerCounters* counters = nullptr;
-    Tunnel* tunnel = nullptr;  ///< what the connection has become, if it has: see end_tunnel()
 
     std::string_view text() const { return {address_text.data(), address_size}; }
 };
@@ -60,12 +56,10 @@ class MovedBytes {
     observe::Counter* counter_ = nullptr;
 };
 
-/// What the session does with the client connection after an exchange.
-enum class After : std::uint8_t {
-    keep,    ///< wait for the next request
-    close,   ///< all is said; close
-    linger,  ///< close, but the client may still be sending: read a while, so that it gets to see the answer
-    reset,   ///< the response was cut short: the client must notice
+/// What has become of the response. What that means for the connection is the session's business.
+enum class End : std::uint8_t {
+    complete,   ///< all of it was sent
+    cut_short,  ///< the client must notice that it is not whole
 };
 
 /// Bytes of a request head, with room for small ones without asking the allocator again.
@@ -93,9 +87,12 @@ struct Exchange {
     // What was asked. Views of `request` point into `head`, or into the texts below once a filter replaced them.
     HeadBuffer head;
     http::RequestHead request;
-    Client* client = nullptr;
-    base::IpAddress client_address;  ///< behind trusted proxies, the one they name
-    std::string client_text;         ///< of client_address, if it is not the connection's
+    const Client* client = nullptr;
+    http::BodySource* request_body = nullptr;  ///< also where there is none: then it has ended
+    http::ResponseSink* response = nullptr;    ///< where the response goes
+    net::Scope* scope = nullptr;               ///< of all that is done for it; cancelled when the client leaves
+    base::IpAddress client_address;            ///< behind trusted proxies, the one they name
+    std::string client_text;                   ///< of client_address, if it is not the connection's
     std::string_view scheme = "http";
     std::string rewritten_target;
     std::array<char, 32> made_id{};
@@ -119,21 +116,22 @@ struct Exchange {
     observe::Reason reason = observe::Reason::none;
     std::uint64_t head_received = 0;  ///< bytes
     MovedBytes body_received;
-    std::uint64_t head_sent = 0;  ///< with interim responses, and with the body of an answer of our own
+    std::uint64_t head_sent = 0;  ///< with interim responses
     MovedBytes body_sent;
     std::uint32_t attempts = 0;
     std::string_view server;  ///< name of the last attempt's
     net::TimePoint attempt_began{};
     net::TimePoint upgraded{};  ///< when the exchange became a tunnel
     std::chrono::nanoseconds upstream_duration{};
-    bool response_started = false;      ///< a byte of the final response went to the client
-    bool request_body_ended = false;    ///< all of the request's body was taken from the client
-    bool request_body_started = false;  ///< a byte of the request's body was taken from the client
+    Tunnel* tunnel = nullptr;  ///< what it has become, if it has: see end_tunnel()
 
     std::string_view client_ip() const { return client_text.empty() ? client->text() : client_text; }
     /// What the placeholders of redirects and header changes stand for; views into this.
     http::TemplateValues template_values() const;
     void clear();
 };
+
+/// Why an exchange was ended from outside, in the words of the access log.
+observe::Reason ended_because(const net::Scope& cancelled);
 
 }  // namespace nsboot_lb::forward

@@ -7,10 +7,10 @@
 namespace nsboot_lb::forward {
 
 /// Serves one request whose head has been read and checked, and always finishes it: statistics, access log.
-/// `exchange.client`, `head`, `request`, `began` and `view` are set.
-net::Task<After> serve(Worker& worker, Exchange& exchange);
+/// `exchange.client`, `request_body`, `response`, `scope`, `head`, `request`, `began` and `view` are set.
+net::Task<End> serve(Worker& worker, Exchange& exchange);
 
 /// The same for a request whose head was refused, or did not come in time. The connection ends with it.
-net::Task<After> refuse(Worker& worker, Exchange& exchange, http::HeadError error);
+net::Task<End> refuse(Worker& worker, Exchange& exchange, http::HeadError error);
 
 }  // namespace nsboot_lb::forward

@@ -2,6 +2,7 @@
 /// What a worker has that exchanges use: its reactor, its scratch memory, its idle connections, its view of the current
 /// snapshot. Everything here belongs to one thread; nothing is locked.
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -69,6 +70,8 @@ struct WorkerView {
     net::DeadlineList* idle_timeout = nullptr;
     net::DeadlineList* body_timeout = nullptr;
     net::DeadlineList* send_timeout = nullptr;
+    net::DeadlineList* handshake_timeout = nullptr;
+    net::DeadlineList* half_closed = nullptr;  ///< null: a client that closes its side is gone
 
   private:
     // Counted without atomics: a view never leaves its worker.
@@ -139,14 +142,17 @@ struct Worker {
     std::unique_ptr<http::h1::BodyScratch> scratch;
     upstream::KeepaliveCache keepalive;
     net::PipePool pipes;
+    std::size_t bodies_under_way = 0;  ///< that have to wait for one of their ends
     RequestIds request_ids;
     DateText date;
     std::unique_ptr<observe::AccessLogBuffer> access_log;   ///< null: off
     std::shared_ptr<observe::AccessLog> access_log_target;  ///< of access_log
     net::Deadline access_log_flush;                         ///< armed while lines wait in the buffer
     boost::asio::thread_pool* background = nullptr;         ///< for what takes too long for a loop
-    bool draining = false;                                  ///< client connections close after the exchange they are in
-    bool tunnels_end = false;                               ///< tunnels are told to end, those that begin now too
+    /// Has a client make room, which is then soon gone (limits.connections says whom). False if there is none.
+    std::function<bool()> make_room;
+    bool draining = false;     ///< client connections close after the exchange they are in
+    bool tunnels_end = false;  ///< tunnels are told to end, those that begin now too
 
     net::TimePoint now() const { return deadlines.now(); }
     /// The wall clock at now().

@@ -24,6 +24,11 @@ constexpr bool is_idempotent(Method method) {
     return is_safe(method) || method == Method::put || method == Method::delete_;
 }
 
+/// RFC 9112 6.3, 1 and 2: whether a body follows, whatever the fields of the response say.
+constexpr bool has_body(Method method, int status) {
+    return method != Method::head && status >= 200 && status != 204 && status != 304;
+}
+
 /// The fields that the daemon itself looks at. Every other one is `other`.
 enum class FieldId : std::uint8_t {
     other,

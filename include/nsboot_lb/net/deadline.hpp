@@ -13,7 +13,8 @@ using TimePoint = Clock::time_point;
 
 class DeadlineList;
 
-/// Something that must happen before a moment. Owned by whoever waits; disarms itself when destroyed.
+/// Something that must happen before a moment. Owned by whoever waits; disarms itself when destroyed. That it has
+/// passed is kept until it is armed or disarmed.
 class Deadline {
   public:
     using Expired = void (*)(void* owner);
@@ -26,6 +27,7 @@ class Deadline {
     void arm(DeadlineList& list);
     void disarm();
     bool armed() const { return list_ != nullptr; }
+    bool expired() const { return passed_; }
 
   private:
     friend class DeadlineList;
@@ -36,6 +38,7 @@ class Deadline {
     Deadline* previous_ = nullptr;
     Deadline* next_ = nullptr;
     TimePoint at_{};
+    bool passed_ = false;
 };
 
 class Deadlines;

@@ -1,6 +1,7 @@
 #pragma once
 /// Pipes through which large bodies move from socket to socket inside the kernel. A worker keeps a few that are empty,
-/// since making one costs more than using it; a PipePool and its pipes belong to one worker.
+/// since making one costs more than using it; they are shared by the bodies that move just then. A PipePool and its
+/// pipes belong to one worker.
 #include <cstddef>
 #include <optional>
 #include <vector>
@@ -28,24 +29,28 @@ class Pipe {
 
 class PipePool {
   public:
-    /// Bytes asked for; the kernel may grant an unprivileged user less.
-    static constexpr int wanted_capacity = 1024 * 1024;
+    static constexpr int capacity = 1024 * 1024;
     /// In use and idle. Bodies beyond that are copied.
-    static constexpr std::size_t most_pipes = 512;
+    static constexpr std::size_t most_pipes = 64;
     static constexpr std::size_t most_idle = 16;
 
-    /// Nothing when there are too many, or the process has no descriptors left.
+    /// Nothing when there are too many, the process has no descriptors left, or the kernel makes none of that size: an
+    /// unprivileged user has so much memory for pipes (pipe-user-pages-soft), and a small pipe costs more than copying.
     std::optional<Pipe> take();
     /// Only a pipe that is empty may come back; any other is just destroyed (and forgotten() called).
     void give(Pipe pipe);
     void forgotten() { --in_use_; }
 
   private:
+    /// How often a refusal is believed before the kernel is asked again.
+    static constexpr unsigned refusals_believed = 1024;
+
     std::vector<Pipe> idle_;
     std::size_t in_use_ = 0;
+    unsigned believed_ = 0;  ///< takes to refuse before the next try
 };
 
-/// A pipe held for the length of one body. Goes back to its pool if it was left empty.
+/// A pipe held while a body moves. Goes back to its pool if it was left empty.
 class BorrowedPipe {
   public:
     explicit BorrowedPipe(PipePool& pool) : pool_(pool), pipe_(pool.take()) {}

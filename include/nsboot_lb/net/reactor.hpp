@@ -1,128 +1,64 @@
 #pragma once
-/// Readiness of the data path's descriptors. A worker's Reactor is an epoll set: a descriptor is registered once,
-/// edge-triggered for both directions, and what is known of it is kept in its Source. So waiting costs no system call,
-/// where an Asio wait costs one each time. The worker's Asio loop watches the set; once there is an event, the thread
-/// waits in the set itself, and Asio has its turn after post() (docs/decisions/readiness.md has the figures). One
-/// worker's thread only, except for post().
+/// What a worker's thread does, over and over: it takes what has become ready from its epoll set, and resumes the
+/// coroutines that waited for that, one after the other. A descriptor is registered once, edge-triggered for both
+/// directions, so waiting costs no system call, where an Asio wait costs one each time. The worker's Asio loop watches
+/// the set; once there is an event, the thread waits in the set itself, and Asio has its turn after post()
+/// (docs/decisions/readiness.md has the figures). One worker's thread only, except for post().
+///
+/// A round: all events of a batch are recorded before any coroutine runs; then deadlines; then coroutines, in the order
+/// in which they became ready, those that have used up a turn before behind the others. After round_time the set is
+/// asked again, and who has not had a turn keeps the place. A turn is bounded too: what it does is counted, and
+/// Stream and Readiness make it end (docs/decisions/turns.md).
 #include <array>
 #include <atomic>
-#include <coroutine>
+#include <cstddef>
 #include <cstdint>
 #include <sys/epoll.h>
 #include <utility>
-#include <vector>
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/basic_stream_descriptor.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/intrusive/list.hpp>
 
 #include "nsboot_lb/net/deadline.hpp"
+#include "nsboot_lb/net/wait.hpp"
 
 namespace nsboot_lb::net {
 
-class Reactor;
-
-/// How a wait ended.
-enum class Ready : std::uint8_t {
-    ok,         ///< try the operation now
-    timed_out,  ///< the deadline passed first
-    cancelled,  ///< somebody on this worker ended the wait
-};
-
-/// A registered descriptor: what is known of its readiness, who waits for it, who watches it. At most one coroutine
-/// waits for each direction. The descriptor is closed by its owner after remove().
+/// A descriptor in the set. The descriptor is closed by its owner after remove().
 class Source {
   public:
-    /// Told of events that no coroutine waits for: an idle connection that the server closes, a client that resets
-    /// while its answer is being made.
-    class Observer {
-      public:
-        virtual void on_event(Source& source) = 0;
-
-      protected:
-        ~Observer() = default;
-    };
-
     Source() = default;
     Source(const Source&) = delete;
     Source& operator=(const Source&) = delete;
-    ~Source() { remove(); }
+    virtual ~Source() { remove(); }
 
-    /// Registers a non-blocking descriptor. False if the kernel refuses (errno says why). `ready` says what may be
-    /// tried without waiting first.
-    bool add(Reactor& reactor, int descriptor, bool readable, bool writable);
+    /// Registers a non-blocking descriptor. False if the kernel refuses (errno says why).
+    bool add(Reactor& reactor, int descriptor);
     /// No more events.
     void remove();
-
     int descriptor() const { return descriptor_; }
     bool registered() const { return reactor_ != nullptr; }
-    Reactor& reactor() const { return *reactor_; }
 
-    bool may_read() const { return readable_; }
-    bool may_write() const { return writable_; }
-    /// The peer has sent its FIN, perhaps behind bytes still to be read.
-    bool peer_closed() const { return peer_closed_; }
-    /// The connection is gone in both directions or has an error.
-    bool broken() const { return broken_; }
-    /// It was we who gave it up.
-    bool broken_off() const { return broken_off_; }
-
-    /// After an operation said EAGAIN, or took less than there was room for.
-    void exhausted_reads() { readable_ = peer_closed_; }
-    void would_block_reads() { readable_ = false; }
-    void would_block_writes() { writable_ = false; }
-
-    struct Wait {
-        Source& source;
-        std::coroutine_handle<> Source::* waiter;
-        Ready Source::* result;
-        bool ready;
-        bool await_ready() const noexcept { return ready; }
-        void await_suspend(std::coroutine_handle<> coroutine) const noexcept {
-            source.*waiter = coroutine;
-            source.*result = Ready::ok;
-        }
-        Ready await_resume() const noexcept {
-            if (!ready) return source.*result;
-            return source.broken_off_ ? Ready::cancelled : Ready::ok;
-        }
-    };
-    /// Until reading may be tried. Does not suspend if it already may.
-    Wait wait_readable() { return {*this, &Source::reader_, &Source::read_result_, readable_ || broken_off_}; }
-    /// Until writing may be tried. Does not suspend if it already may.
-    Wait wait_writable() { return {*this, &Source::writer_, &Source::write_result_, writable_ || broken_off_}; }
-
-    /// Ends a wait, if there is one; its coroutine resumes from the reactor, not from within this call.
-    void end_read(Ready result) { end(reader_, read_result_, result); }
-    void end_write(Ready result) { end(writer_, write_result_, result); }
-
-    /// Treats the connection as gone: ends both waits, and all that begin later, and tells the observer, as if the peer
-    /// had reset it.
-    void break_off();
-
-    void observe(Observer* observer) { observer_ = observer; }
+  protected:
+    /// EPOLLIN … have happened. Only notes it: nothing is resumed from here. May destroy the source.
+    virtual void on_events(std::uint32_t events) = 0;
 
   private:
     friend class Reactor;
-    void end(std::coroutine_handle<>& waiter, Ready& slot, Ready result);
-    void dispatch(std::uint32_t events);
-
     Reactor* reactor_ = nullptr;
-    Observer* observer_ = nullptr;
-    std::coroutine_handle<> reader_;
-    std::coroutine_handle<> writer_;
     int descriptor_ = -1;
-    Ready read_result_ = Ready::ok;
-    Ready write_result_ = Ready::ok;
-    bool readable_ = false;
-    bool writable_ = false;
-    bool peer_closed_ = false;
-    bool broken_ = false;
-    bool broken_off_ = false;
 };
 
 class Reactor {
   public:
+    /// What a coroutine may do before it is the others' turn: whichever comes first.
+    static constexpr std::size_t most_turn_bytes = 256 * 1024;
+    static constexpr unsigned most_turn_calls = 32;
+    /// How long coroutines run before sockets are looked at again.
+    static constexpr std::chrono::microseconds round_time{2000};
+
     /// Throws std::system_error if the kernel gives no epoll set.
     Reactor(boost::asio::io_context& loop, Deadlines& deadlines);
     Reactor(const Reactor&) = delete;
@@ -132,39 +68,65 @@ class Reactor {
     /// Starts watching; the loop then runs until stop().
     void start();
     void stop();
-    /// Resumes a coroutine soon, from the loop, not from within this call.
-    void resume_later(std::coroutine_handle<> coroutine);
     /// Has the loop run `work` soon. From any thread. What is posted to the loop past this, and a timer in it, may wait
     /// for ever.
     template <class Work>
     void post(Work&& work) {
-        boost::asio::post(epoll_.get_executor(), std::forward<Work>(work));
+        boost::asio::post(epoll_.get_executor(), [this, work = std::forward<Work>(work)]() mutable {
+            begin_turn();
+            deadlines_.set_now(Clock::now());
+            work();
+        });
         give_asio_its_turn();
     }
 
+    /// Counts what the coroutine that runs now did: one system call, or as much work, and bytes moved.
+    void worked(std::size_t bytes) {
+        ++turn_calls_;
+        turn_bytes_ += bytes;
+    }
+    /// Whether that is enough: nothing new is begun, and the next wait lets others go on.
+    bool turn_over() const { return turn_bytes_ >= most_turn_bytes || turn_calls_ >= most_turn_calls; }
+
+    /// For Wait: its coroutine is to be resumed.
+    void enqueue(Wait& wait, bool behind);
+
   private:
-    using Epoll = boost::asio::posix::basic_stream_descriptor<boost::asio::io_context::executor_type>;
+    using Descriptor = boost::asio::posix::basic_stream_descriptor<boost::asio::io_context::executor_type>;
+    using Queue = boost::intrusive::list<Wait, boost::intrusive::member_hook<Wait, Wait::Hook, &Wait::in_queue_>,
+                                         boost::intrusive::constant_time_size<false>>;
 
     friend class Source;
-    void wait();
-    void poll();
-    int take_events(bool may_wait);
-    void dispatch_events(int count);
+    void watch_set();
+    void run_rounds();
+    std::size_t take_events();
+    void record(std::size_t count);
+    void sweep_if_due(std::size_t count);
+    void resume_some();
+    void resume_from(Queue& queue, TimePoint until);
+    void begin_turn() {
+        turn_bytes_ = 0;
+        turn_calls_ = 0;
+    }
     void watch(int descriptor, void* as);
     void give_asio_its_turn();
-    void run_resumes();
     void forget(Source& source);
 
     static constexpr std::size_t batch_size = 256;
-    Epoll epoll_;
-    Epoll wake_;  ///< an eventfd in the set, written to when somebody posts while the thread waits in it
+    Descriptor epoll_;
+    Descriptor wake_;  ///< an eventfd in the set, written to when somebody posts while the thread waits in it
     Deadlines& deadlines_;
     std::array<epoll_event, batch_size> events_{};
-    std::size_t next_event_ = 0;  ///< of the batch that is being dispatched
+    std::size_t next_event_ = 0;  ///< of the batch that is being recorded
     std::size_t event_count_ = 0;
-    std::vector<std::coroutine_handle<>> resumes_;
-    std::vector<std::coroutine_handle<>> resuming_;
-    bool resume_posted_ = false;
+    Queue prompt_;
+    Queue behind_;
+    std::size_t turn_bytes_ = 0;
+    unsigned turn_calls_ = 0;
+    unsigned full_batches_ = 0;  ///< since deadlines were due
+    bool sweep_due_ = false;
+    bool in_rounds_ = false;
+    bool woken_ = false;  ///< by enqueue(), from outside of the rounds
     bool polling_ = false;
     std::atomic<bool> waiting_{false};
     std::atomic<bool> asio_wanted_{false};

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "nsboot_lb/net/frame_pool.hpp"
+#include "nsboot_lb/net/wait.hpp"
 
 namespace nsboot_lb::net {
 
@@ -17,6 +18,9 @@ template <class T>
 class Task;
 
 namespace detail {
+
+template <class T>
+class Beside;
 
 struct PromiseBase {
     std::coroutine_handle<> continuation = std::noop_coroutine();
@@ -88,6 +92,9 @@ class [[nodiscard]] Task {
     Awaiter operator co_await() const noexcept { return Awaiter{coroutine_}; }
 
   private:
+    template <class>
+    friend class detail::Beside;
+    void start() const { coroutine_.resume(); }
     std::coroutine_handle<promise_type> coroutine_;
 };
 
@@ -101,62 +108,61 @@ inline Task<void> Promise<void>::get_return_object() {
 }
 }  // namespace detail
 
-/// Two things at once on one worker: start() runs a task until it first waits; the scope goes on, and must await
-/// finished() before it ends. Only the worker's thread touches it.
+namespace detail {
+
+/// A task that was started and is awaited later. Destroying it destroys the task, wherever it is.
 template <class T>
-class Concurrent {
+class Beside {
   public:
-    explicit Concurrent(Task<T> task) : task_(std::move(task)) {}
-    Concurrent(const Concurrent&) = delete;
-    Concurrent& operator=(const Concurrent&) = delete;
+    explicit Beside(Task<T> task) : task_(std::move(task)) { task_.start(); }
 
-    void start() { run(this); }
-    bool done() const { return done_; }
-
-    /// Suspends until the task is done and gives its result (or throws what it threw). Once only.
-    auto finished() {
-        struct Awaiter {
-            Concurrent& self;
-            bool await_ready() const noexcept { return self.done_; }
-            void await_suspend(std::coroutine_handle<> waiter) const noexcept { self.waiter_ = waiter; }
-            T await_resume() const {
-                if (self.failure_) std::rethrow_exception(self.failure_);
-                return std::move(*self.result_);
-            }
-        };
-        return Awaiter{*this};
-    }
+    struct Awaiter {
+        std::coroutine_handle<Promise<T>> coroutine;
+        bool await_ready() const noexcept { return coroutine.done(); }
+        void await_suspend(std::coroutine_handle<> awaiter) const noexcept {
+            coroutine.promise().continuation = awaiter;
+        }
+        T await_resume() const { return coroutine.promise().take(); }
+    };
+    Awaiter operator co_await() const noexcept { return Awaiter{task_.coroutine_}; }
 
   private:
-    struct Runner {
-        struct promise_type {
-            std::suspend_never initial_suspend() const noexcept { return {}; }
-            std::suspend_never final_suspend() const noexcept { return {}; }
-            Runner get_return_object() const noexcept { return {}; }
-            void return_void() const noexcept {}
-            void unhandled_exception() const noexcept { std::terminate(); }  // run() lets nothing out
-            static void* operator new(std::size_t size) { return take_frame(size); }
-            static void operator delete(void* frame, std::size_t size) noexcept { give_frame(frame, size); }
-        };
-    };
-
-    static Runner run(Concurrent* self) {
-        try {
-            T result = co_await self->task_;
-            self->result_.emplace(std::move(result));
-        } catch (...) {
-            self->failure_ = std::current_exception();
-        }
-        self->done_ = true;
-        if (const auto waiter = std::exchange(self->waiter_, {})) waiter.resume();
-    }
-
     Task<T> task_;
-    std::optional<T> result_;
-    std::exception_ptr failure_;
-    std::coroutine_handle<> waiter_;
-    bool done_ = false;
 };
+
+/// What a task throws ends what runs beside it.
+template <class T>
+Task<T> cancels_on_failure(Scope& both, Task<T> task) {
+    try {
+        auto result = co_await task;
+        co_return result;
+    } catch (...) {
+        both.cancel(Cause::failed);
+        throw;
+    }
+}
+
+}  // namespace detail
+
+/// Two things at once: `child` runs until it first waits, then `rest` does, and it is over when both are: `rest` cannot
+/// leave `child` behind, whatever it does. Who throws has `both` cancelled, so that the other one ends too; the
+/// exception then goes on. Whoever no longer needs the other cancels a scope of it. Gives both results.
+template <class A, class B>
+Task<std::pair<A, B>> alongside(Scope& both, Task<A> child, Task<B> rest) {
+    const detail::Beside<A> beside{detail::cancels_on_failure(both, std::move(child))};
+    std::optional<B> result;
+    std::exception_ptr failure;
+    try {
+        auto given = co_await rest;
+        result.emplace(std::move(given));
+    } catch (...) {
+        failure = std::current_exception();
+        both.cancel(Cause::failed);
+    }
+    auto first = co_await beside;
+    if (failure) std::rethrow_exception(failure);
+    co_return std::pair<A, B>{std::move(first), std::move(*result)};
+}
 
 /// Runs a task that nobody awaits. `on_end` is called with what it threw, or with nothing; it must not throw. It is the
 /// owner that hears the error, so it may destroy what the task ran in.

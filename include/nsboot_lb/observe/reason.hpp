@@ -36,6 +36,7 @@ enum class Reason : std::uint8_t {
     misdirected,
     // The server's side.
     no_server,
+    no_descriptors,
     queue_full,
     queue_timeout,
     connect_refused,

@@ -60,6 +60,11 @@ class EndpointState {
         if (probing_.load(std::memory_order_relaxed)) end_probe(now);
     }
     void report_failure(Failure failure, TimePoint now);
+    /// The request ended before the server could show anything: its client left, or broke it. If it may have been the
+    /// one that probes, another one may at once.
+    void report_nothing(TimePoint now) {
+        if (probing_.load(std::memory_order_relaxed)) give_up_probe(now);
+    }
     /// Whether the caller's request is the one that probes an ejected server whose time is over.
     bool claim_probe(TimePoint now);
 
@@ -94,6 +99,7 @@ class EndpointState {
     static constexpr std::int64_t as_configured = -1;      ///< of weight_override_
 
     void end_probe(TimePoint now);
+    void give_up_probe(TimePoint now);
     void come_back(std::string_view reason, TimePoint now);
     void mirror();  ///< with mutex_ held: passive_ into the atomics
     void announce(PassiveHealth::Change change, std::string_view reason, TimePoint now);

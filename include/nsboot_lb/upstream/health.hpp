@@ -62,6 +62,8 @@ class PassiveHealth {
     Change failure(TimePoint now);
     /// Whether the caller's request is the one that probes. Only once the ejection is over, and only for one caller.
     bool claim_probe(TimePoint now);
+    /// The probing request ended without a verdict on the server: the next one may probe at once.
+    void give_up_probe(TimePoint now);
     /// Somebody who knows better (active checks, the operator) says that it is well.
     Change readmit();
 

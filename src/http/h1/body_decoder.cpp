@@ -10,6 +10,8 @@ namespace {
 
 /// In all chunks of a body together: nobody uses extensions, but each costs work.
 constexpr std::uint32_t most_extension_bytes = 4096;
+/// Zeros in front say nothing, and could go on without end.
+constexpr std::uint32_t most_size_digits = 16;
 constexpr std::uint64_t most_before_digit = (1ULL << 63) / 16 - 1;
 
 int hex_value(char c) {
@@ -96,8 +98,8 @@ BodyDecoder::Piece BodyDecoder::chunked(std::string_view input) {
 // RFC 9112 7.1: chunk-size is 1*HEXDIG; no prefix, sign or white space.
 BodyDecoder::State BodyDecoder::after_size_char(char c) {
     if (const int digit = hex_value(c); digit >= 0) {
-        if (state_ == State::size_first) remaining_ = 0;
-        if (remaining_ > most_before_digit) return State::failed;
+        if (state_ == State::size_first) remaining_ = size_digits_ = 0;
+        if (remaining_ > most_before_digit || ++size_digits_ > most_size_digits) return State::failed;
         remaining_ = remaining_ * 16 + static_cast<std::uint64_t>(digit);
         return State::size;
     }

@@ -257,6 +257,9 @@ Parsed parse_request(std::string_view bytes, const HeadLimits& limits, RequestHe
     if (!read_target(head, error) || !read_host(head, error) || !read_framing(head, error) ||
         !read_semantics(head, error))
         return Parsed::failed;
+    // What follows the head is a body or a tunnel's, not both: two would read from one connection.
+    if (head.upgrade == UpgradeKind::websocket && head.framing != Framing::none)
+        return fail(error, {400, Reason::bad_framing, "an upgrade to websocket with a body"});
     return Parsed::complete;
 }
 

@@ -74,6 +74,7 @@ class BodyDecoder {
     State state_ = State::ended;
     std::uint64_t remaining_ = 0;  ///< of the body, or of the chunk
     std::uint32_t extension_bytes_ = 0;
+    std::uint32_t size_digits_ = 0;  ///< of the chunk's size, leading zeros too
     HeadLimits limits_;
     std::string trailer_bytes_;
     Fields trailers_;

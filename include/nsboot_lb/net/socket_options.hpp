@@ -1,0 +1,15 @@
+#pragma once
+/// Socket options that clients and servers have in common. Pure system calls, for any thread; what the kernel refuses
+/// is left as it is.
+
+namespace nsboot_lb::net {
+
+/// A peer that lost power, or its network, is noticed after half a minute even if nothing has to be sent to it: tried
+/// every 5 s after 15 s of silence, three times. Of a listening socket: of all that it accepts.
+void keep_alive(int descriptor);
+
+/// Of a listening socket that is about to be closed: who begins a connection now is not answered, and tries again a
+/// second later, when the socket is gone; who has been answered gets in. There is no way back.
+void let_nobody_new_in(int listening);
+
+}  // namespace nsboot_lb::net
