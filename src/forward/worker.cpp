@@ -50,6 +50,16 @@ RouteView view_of(Worker& worker, const RouteEntry& entry, std::vector<PoolView>
     return view;
 }
 
+/// 32 bits as eight hexadecimal digits, all made at once: each nibble in a byte of its own, then what lies between it
+/// and its digit added.
+std::uint64_t eight_digits(std::uint64_t bits) {
+    bits = (bits | bits << 16) & 0x0000ffff0000ffff;
+    bits = (bits | bits << 8) & 0x00ff00ff00ff00ff;
+    bits = (bits | bits << 4) & 0x0f0f0f0f0f0f0f0f;
+    const auto letters = ((bits + 0x0606060606060606) >> 4) & 0x0101010101010101;
+    return bits + letters * ('a' - '0' - 10) + 0x3030303030303030;
+}
+
 }  // namespace
 
 WorkerView::WorkerView(Worker& worker, std::shared_ptr<const Snapshot> compiled) : snapshot(std::move(compiled)) {
@@ -94,9 +104,11 @@ std::uint64_t RequestIds::draw() {
 }
 
 void RequestIds::next(std::array<char, 32>& id) {
-    constexpr std::string_view digits = "0123456789abcdef";
-    std::array<std::uint64_t, 2> bits{draw(), draw()};
-    for (std::size_t i = 0; i < id.size(); ++i) id[i] = digits[(bits[i / 16] >> (4 * (i % 16))) & 15];
+    for (std::size_t half = 0; half < id.size(); half += 16) {
+        const auto bits = draw();
+        const std::array digits{eight_digits(bits & 0xffffffff), eight_digits(bits >> 32)};
+        std::memcpy(id.data() + half, digits.data(), sizeof digits);
+    }
 }
 
 std::string_view DateText::at(std::chrono::system_clock::time_point now) {
