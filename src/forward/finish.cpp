@@ -42,10 +42,8 @@ void write_access_log(Worker& worker, const Exchange& exchange, net::Clock::dura
     record.route = exchange.route->entry->name;
     record.request_id = exchange.request_id;
     record.reason = exchange.reason;
-    for (const auto& field : request.fields) {
-        if (field.id == http::FieldId::user_agent && record.user_agent.empty()) record.user_agent = field.value;
-        if (field.id == http::FieldId::referer && record.referer.empty()) record.referer = field.value;
-    }
+    record.user_agent = request.value(http::FieldId::user_agent);
+    record.referer = request.value(http::FieldId::referer);
     worker.access_log->write(record);
     if (!worker.access_log_flush.armed()) worker.access_log_flush.arm(worker.deadlines.list(access_log_delay));
 }

@@ -1,6 +1,7 @@
 #include "request_head.hpp"
 
 #include <algorithm>
+#include <ranges>
 
 namespace nsboot_lb::forward {
 
@@ -30,9 +31,8 @@ std::optional<base::IpAddress> read_address(std::string_view entry) {
 /// in front of that may be anybody's invention.
 void find_client(Exchange& exchange, const std::vector<base::Cidr>& trust) {
     const auto& fields = exchange.request.fields;
-    for (auto field = fields.rbegin(); field != fields.rend(); ++field) {
-        if (field->id != FieldId::x_forwarded_for) continue;
-        auto rest = field->value;
+    for (const auto& field : fields.all(FieldId::x_forwarded_for) | std::views::reverse) {
+        auto rest = field.value;
         while (!rest.empty()) {
             const auto comma = rest.rfind(',');
             const auto entry = trimmed(comma == std::string_view::npos ? rest : rest.substr(comma + 1));
@@ -48,30 +48,23 @@ void find_client(Exchange& exchange, const std::vector<base::Cidr>& trust) {
 
 /// Marks the fields that this proxy writes itself, or does not believe.
 void drop_fields(Exchange& exchange, bool trusted) {
-    for (auto& field : exchange.request.fields) {
-        switch (field.id) {
-            case FieldId::content_length:
-            case FieldId::x_forwarded_for:
-            case FieldId::x_real_ip: field.dropped = true; break;
-            case FieldId::x_forwarded_proto:
-            case FieldId::x_forwarded_host:
-            case FieldId::forwarded: field.dropped = field.dropped || !trusted; break;
-            case FieldId::x_request_id:
-                if (trusted && exchange.request_id.empty() && !field.value.empty()) exchange.request_id = field.value;
-                field.dropped = true;
-                break;
-            case FieldId::host:
-                // The authority of an absolute-form target takes its place (RFC 9112 3.2.2).
-                if (field.value != exchange.request.host) field.dropped = true;
-                break;
-            default: break;
+    auto& fields = exchange.request.fields;
+    const auto drop = [&fields](std::initializer_list<FieldId> ids) {
+        for (const auto id : ids) {
+            for (auto& field : fields.all(id)) field.dropped = true;
         }
+    };
+    drop({FieldId::content_length, FieldId::x_forwarded_for, FieldId::x_real_ip, FieldId::x_request_id});
+    if (!trusted) drop({FieldId::x_forwarded_proto, FieldId::x_forwarded_host, FieldId::forwarded});
+    // The authority of an absolute-form target takes the place of Host (RFC 9112 3.2.2).
+    for (auto& field : fields.all(FieldId::host)) {
+        if (field.value != exchange.request.host) field.dropped = true;
     }
 }
 
 bool is_loop(const Exchange& exchange, std::string_view pseudonym) {
-    return std::ranges::any_of(exchange.request.fields, [&](const Field& field) {
-        return field.id == FieldId::via && field.value.find(pseudonym) != std::string_view::npos;
+    return std::ranges::any_of(exchange.request.fields.all(FieldId::via), [&](const Field& field) {
+        return field.value.find(pseudonym) != std::string_view::npos;
     });
 }
 
@@ -83,8 +76,8 @@ bool is_settled(const Exchange& exchange, FieldId id) {
 void write_forwarded_for(const Exchange& exchange, http::h1::Output& out) {
     out.append("X-Forwarded-For: ");
     if (exchange.client->trusted) {
-        for (const auto& field : exchange.request.fields) {
-            if (field.id == FieldId::x_forwarded_for && !field.value.empty()) out.append({field.value, ", "});
+        for (const auto& field : exchange.request.fields.all(FieldId::x_forwarded_for)) {
+            if (!field.value.empty()) out.append({field.value, ", "});
         }
     }
     out.append({exchange.client->text(), "\r\n"});
@@ -106,7 +99,7 @@ void write_connection(const http::RequestHead& request, http::h1::Output& out) {
 void write_framing(const http::RequestHead& request, http::h1::Output& out) {
     if (request.framing == http::Framing::chunked) {
         out.append("Transfer-Encoding: chunked\r\n");
-    } else if (request.framing == http::Framing::length || request.find(FieldId::content_length) != nullptr) {
+    } else if (request.framing == http::Framing::length || request.fields.has(FieldId::content_length)) {
         out.append("Content-Length: ");
         out.append_number(request.content_length);
         out.append("\r\n");
@@ -120,6 +113,7 @@ bool prepare_request(Worker& worker, Exchange& exchange) {
     exchange.client_address = exchange.client->address;
     if (trusted) find_client(exchange, exchange.view->snapshot->config->forwarded.trust);
     drop_fields(exchange, trusted);
+    if (trusted && exchange.request_id.empty()) exchange.request_id = exchange.request.value(FieldId::x_request_id);
     if (exchange.request_id.empty()) {
         worker.request_ids.next(exchange.made_id);
         exchange.request_id = {exchange.made_id.data(), exchange.made_id.size()};

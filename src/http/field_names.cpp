@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
 #include <cstring>
 
 namespace nsboot_lb::http {
@@ -43,56 +44,49 @@ constexpr std::array names{
     Name{"retry-after", FieldId::retry_after},
     Name{"server", FieldId::server},
 };
-static_assert(names.size() + 1 == static_cast<std::size_t>(FieldId::count_));
+static_assert(names.size() + 1 == field_id_count);
 
 constexpr std::size_t longest = [] {
     std::size_t size = 0;
     for (const auto& name : names) size = std::max(size, name.text.size());
     return size;
 }();
-
-/// A slot for each length and first letter: few names share both, so a look-up is one comparison or none.
-struct Slot {
-    std::uint8_t first = 0;
-    std::uint8_t count = 0;
-};
 constexpr std::size_t letters = 32;
 
-struct Index {
-    std::array<Name, names.size()> sorted{};
-    std::array<std::array<Slot, letters>, longest + 1> slots{};
-};
-
-constexpr Index index = [] {
-    Index made;
-    made.sorted = names;
-    std::ranges::sort(made.sorted, [](const Name& a, const Name& b) {
-        if (a.text.size() != b.text.size()) return a.text.size() < b.text.size();
-        return a.text < b.text;
-    });
-    for (std::size_t i = 0; i < made.sorted.size(); ++i) {
-        const auto text = made.sorted[i].text;
-        auto& slot = made.slots[text.size()][static_cast<std::size_t>(text[0]) % letters];
-        if (slot.count++ == 0) slot.first = static_cast<std::uint8_t>(i);
+/// By length and first letter, which no two names share: a look-up is one comparison, or none. Numbers count from 1.
+constexpr auto numbers = [] {
+    std::array<std::array<std::uint8_t, letters>, longest + 1> made{};
+    for (std::uint8_t number = 1; number <= names.size(); ++number) {
+        const auto text = names[number - 1].text;
+        auto& place = made[text.size()][static_cast<std::size_t>(text[0]) % letters];
+        if (place != 0) throw "two names of one length begin alike";  // does not compile then
+        place = number;
     }
     return made;
 }();
 
-/// `name` is a token and `lower` holds letters, digits and dashes only, so setting one bit folds the case exactly.
+template <class Word>
+bool same_word(const char* name, const char* lower, Word fold) {
+    Word a = 0;
+    Word b = 0;
+    std::memcpy(&a, name, sizeof a);
+    std::memcpy(&b, lower, sizeof b);
+    return (a | fold) == b;
+}
+
+/// `name` is a token and `lower`, which is as long, holds letters, digits and dashes only, so setting one bit folds the
+/// case exactly. The last word may overlap the one before.
 bool same_folded(std::string_view name, std::string_view lower) {
-    std::size_t i = 0;
+    const auto same = [&](std::size_t at, auto fold) { return same_word(name.data() + at, lower.data() + at, fold); };
     const auto size = lower.size();
-    for (; i + 8 <= size; i += 8) {
-        std::uint64_t a = 0;
-        std::uint64_t b = 0;
-        std::memcpy(&a, name.data() + i, 8);
-        std::memcpy(&b, lower.data() + i, 8);
-        if ((a | 0x2020202020202020ULL) != b) return false;
+    if (size >= 8) {
+        for (std::size_t at = 0; at + 8 < size; at += 8) {
+            if (!same(at, std::uint64_t{0x2020202020202020})) return false;
+        }
+        return same(size - 8, std::uint64_t{0x2020202020202020});
     }
-    for (; i < size; ++i) {
-        if ((name[i] | 0x20) != lower[i]) return false;
-    }
-    return true;
+    if (size >= 4) return same(0, std::uint32_t{0x20202020}) && same(size - 4, std::uint32_t{0x20202020});
+    return same(0, std::uint16_t{0x2020}) && same(size - 2, std::uint16_t{0x2020});
 }
 
 char lower(char c) {
@@ -103,12 +97,10 @@ char lower(char c) {
 
 FieldId field_id(std::string_view name) {
     if (name.empty() || name.size() > longest) return FieldId::other;
-    const auto slot = index.slots[name.size()][static_cast<std::size_t>(name[0] | 0x20) % letters];
-    for (std::size_t i = 0; i < slot.count; ++i) {
-        const auto& candidate = index.sorted[slot.first + i];
-        if (same_folded(name, candidate.text)) return candidate.id;
-    }
-    return FieldId::other;
+    const auto number = numbers[name.size()][static_cast<std::size_t>(name[0]) % letters];
+    if (number == 0) return FieldId::other;
+    const auto& known = names[number - 1U];
+    return same_folded(name, known.text) ? known.id : FieldId::other;
 }
 
 bool equal_ignoring_case(std::string_view a, std::string_view b) {

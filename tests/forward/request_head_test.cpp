@@ -100,7 +100,7 @@ TEST(RequestHead, AsksForTheRewrittenTarget) {
 
 TEST(RequestHead, HasTheHostThatAFilterPutInPlaceAndNoOther) {
     Proxied request{with_fields("")};
-    auto& field = request.made.exchange.request.fields.front();
+    auto& field = request.made.exchange.request.fields[0];
     field.value = "b.test";
     field.canonical = false;
     EXPECT_THAT(request.values("Host"), ElementsAre("b.test"));

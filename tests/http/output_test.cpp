@@ -59,6 +59,19 @@ TEST(OutputFields, OfEveryMixOfDroppedAndKeptAreTheKeptOnes) {
     }
 }
 
+TEST(Output, TakesTextsOfEveryLength) {
+    const std::string text = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    Output out;
+    std::string wanted;
+    for (std::size_t size = 0; size <= text.size(); ++size) {
+        const auto part = std::string_view{text}.substr(text.size() - size);
+        out.append(part);
+        out.append({part, "|", part});
+        wanted.append(part).append(part).append("|").append(part);
+    }
+    EXPECT_EQ(out.text(), wanted);
+}
+
 TEST(Output, GrowsWithWhatIsAppended) {
     Output out;
     std::string wanted;

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <ranges>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -76,7 +77,55 @@ struct Field {
     bool canonical = false;  ///< received exactly as "name: value\r\n", so its bytes may be copied as they are
 };
 
-using Fields = std::vector<Field>;
+/// The fields of a message in the order in which they came. Which ids are among them is noted as they are added, so
+/// that asking for one that is not there, as most are not, looks at no field.
+class Fields {
+  public:
+    void push_back(const Field& field) {
+        if (count_ == room_) grow();
+        fields_[count_++] = field;
+        if (field.id == FieldId::other) return;
+        repeated_ |= present_ & bit(field.id);
+        present_ |= bit(field.id);
+    }
+    /// Forgets the fields and keeps their memory.
+    void clear() {
+        count_ = 0;
+        present_ = 0;
+        repeated_ = 0;
+    }
+
+    auto* begin(this auto&& self) { return self.fields_.data(); }
+    auto* end(this auto&& self) { return self.fields_.data() + self.count_; }
+    auto& operator[](this auto&& self, std::size_t index) { return self.fields_[index]; }
+    std::size_t size() const { return count_; }
+    bool empty() const { return count_ == 0; }
+
+    /// Of ids other than FieldId::other.
+    bool has(FieldId id) const { return (present_ & bit(id)) != 0; }
+    /// Whether there is more than one with this id.
+    bool repeats(FieldId id) const { return (repeated_ & bit(id)) != 0; }
+    /// The first field with this id; null if there is none.
+    const Field* find(FieldId id) const;
+    /// Of the values with this id the first that is not empty; empty if there is none.
+    std::string_view value(FieldId id) const;
+    /// All fields with this id.
+    auto all(this auto&& self, FieldId id) {
+        return std::ranges::subrange(self.has(id) ? self.begin() : self.end(), self.end()) |
+               std::views::filter([id](const Field& field) { return field.id == id; });
+    }
+
+  private:
+    void grow();
+    static constexpr std::uint32_t bit(FieldId id) { return std::uint32_t{1} << static_cast<unsigned>(id); }
+    static_assert(field_id_count <= 32);
+
+    std::vector<Field> fields_;  ///< of room_, of which count_ are in use: adding one is a copy and no more
+    std::size_t room_ = 0;
+    std::size_t count_ = 0;
+    std::uint32_t present_ = 0;
+    std::uint32_t repeated_ = 0;
+};
 
 /// How the end of a body is found (RFC 9112 6.3).
 enum class Framing : std::uint8_t { none, length, chunked, until_close };
@@ -103,9 +152,8 @@ struct RequestHead {
     Fields fields;
     std::string_view bytes;  ///< the whole head as received, with its last empty line
 
-    /// The value of the first field with this id; empty if there is none.
-    std::string_view value(FieldId id) const;
-    const Field* find(FieldId id) const;
+    std::string_view value(FieldId id) const { return fields.value(id); }
+    const Field* find(FieldId id) const { return fields.find(id); }
     /// The first field with this name (any case), also of fields without an id.
     const Field* find(std::string_view name) const;
     /// Forgets everything but keeps the memory of `fields`.
@@ -128,8 +176,8 @@ struct ResponseHead {
     Fields fields;
     std::size_t size = 0;  ///< bytes that the head took
 
-    const Field* find(FieldId id) const;
-    std::string_view value(FieldId id) const;
+    const Field* find(FieldId id) const { return fields.find(id); }
+    std::string_view value(FieldId id) const { return fields.value(id); }
     void clear();
 };
 

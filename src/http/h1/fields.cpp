@@ -19,54 +19,49 @@ Parsed fail(HeadError& error, const HeadError& with) {
     return Parsed::failed;
 }
 
+/// Of what may stand in a value: SP or HTAB.
 bool is_blank(char c) {
-    return c == ' ' || c == '\t';
+    return static_cast<unsigned char>(c) <= ' ';
 }
 
 }  // namespace
 
-Parsed read_line_end(const char*& at, const char* end, const HeadError& refusal, HeadError& error) {
-    if (at == end) return Parsed::incomplete;
-    if (*at != '\r') return fail(error, refusal);
-    if (at + 1 == end) return Parsed::incomplete;
-    if (at[1] != '\n') return fail(error, refusal);
-    at += 2;
-    return Parsed::complete;
+Parsed no_line_end(const char* at, const char* end, const HeadError& refusal, HeadError& error) {
+    if (at == end || (*at == '\r' && at + 1 == end)) return Parsed::incomplete;
+    return fail(error, refusal);
 }
 
 Parsed read_fields(const char*& at, const char* end, std::size_t most, Fields& fields, HeadError& error) {
-    for (;;) {
-        if (at == end) return Parsed::incomplete;
-        if (*at == '\r' || *at == '\n') return read_line_end(at, end, bad_header, error);
+    for (std::size_t count = 0;; ++count) {
         const auto* const name = at;
-        const auto* const colon = scan_token(at, end);
+        bool underscore = false;
+        const auto* const colon = scan_name(name, end, underscore);
         if (colon == end) return Parsed::incomplete;
+        if (colon == name && (*name == '\r' || *name == '\n')) return read_line_end(at, end, bad_header, error);
         // White space before the colon, a folded line, an empty name, a line without a colon (RFC 9112 5.1, 5.2).
         if (*colon != ':' || colon == name) return fail(error, bad_header);
-        if (fields.size() == most) return fail(error, {431, Reason::too_many_headers, "too many header fields"});
+        if (count == most) return fail(error, {431, Reason::too_many_headers, "too many header fields"});
 
         const auto* value = colon + 1;
-        while (value != end && is_blank(*value)) ++value;
-        const auto* stop = scan_value(value, end);
+        const auto* const stop = scan_value(value, end);
         const auto* line_end = stop;
         if (const auto ended = read_line_end(line_end, end, bad_header, error); ended != Parsed::complete) return ended;
-        const bool canonical = value == colon + 2 && colon[1] == ' ' && (stop == value || !is_blank(stop[-1]));
-        while (stop != value && is_blank(stop[-1])) --stop;
         at = line_end;
+        while (value != stop && is_blank(*value)) ++value;
+        const auto* value_end = stop;
+        while (value_end != value && is_blank(value_end[-1])) --value_end;
+        const bool canonical = value == colon + 2 && colon[1] == ' ' && value_end == stop;
 
-        Field field{{name, colon}, {value, stop}, FieldId::other, false, canonical};
-        field.id = field_id(field.name);
+        const auto id = field_id({name, colon});
         // Origins that fold `_` into `-`, as CGI does, would take transfer_encoding for the real one.
-        field.dropped = is_hop_by_hop(field.id) || field.name.find('_') != std::string_view::npos;
-        fields.push_back(field);
+        fields.push_back({{name, colon}, {value, value_end}, id, is_hop_by_hop(id) || underscore, canonical});
     }
 }
 
 Connection read_connection(Fields& fields) {
     Connection connection;
     std::size_t options = 0;
-    for (const auto& field : fields) {
-        if (field.id != FieldId::connection) continue;
+    for (const auto& field : fields.all(FieldId::connection)) {
         for_each_element(field.value, [&](std::string_view option) {
             if (option.empty()) return true;
             if (++options > most_connection_options || !std::ranges::all_of(option, is_token_char)) {
@@ -104,14 +99,12 @@ std::optional<std::uint64_t> read_length(std::string_view text) {
 }
 
 Coding read_transfer_encoding(const Fields& fields) {
-    bool any = false;
+    if (!fields.has(FieldId::transfer_encoding)) return Coding::none;
     bool valid = true;
     bool last_is_chunked = false;
     std::size_t chunked = 0;
     std::size_t codings = 0;
-    for (const auto& field : fields) {
-        if (field.id != FieldId::transfer_encoding) continue;
-        any = true;
+    for (const auto& field : fields.all(FieldId::transfer_encoding)) {
         for_each_element(field.value, [&](std::string_view coding) {
             ++codings;
             last_is_chunked = equal_ignoring_case(coding, "chunked");
@@ -120,7 +113,6 @@ Coding read_transfer_encoding(const Fields& fields) {
             return true;
         });
     }
-    if (!any) return Coding::none;
     if (!valid || !last_is_chunked || chunked != 1) return Coding::broken;
     return codings == 1 ? Coding::chunked : Coding::unknown;
 }

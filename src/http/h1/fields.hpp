@@ -9,8 +9,15 @@ namespace nsboot_lb::http::h1 {
 /// Reads field lines from `at` up to and with the empty line that ends them; `at` is then behind it.
 Parsed read_fields(const char*& at, const char* end, std::size_t most, Fields& fields, HeadError& error);
 
+/// What it means that there is no CRLF at `at`.
+Parsed no_line_end(const char* at, const char* end, const HeadError& refusal, HeadError& error);
+
 /// Reads a line's CRLF at `at`. A bare LF or CR is refused.
-Parsed read_line_end(const char*& at, const char* end, const HeadError& refusal, HeadError& error);
+inline Parsed read_line_end(const char*& at, const char* end, const HeadError& refusal, HeadError& error) {
+    if (end - at < 2 || at[0] != '\r' || at[1] != '\n') return no_line_end(at, end, refusal, error);
+    at += 2;
+    return Parsed::complete;
+}
 
 /// What the Connection fields say. The fields they name are marked as dropped, except those that frame or route the
 /// message.

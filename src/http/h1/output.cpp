@@ -6,7 +6,8 @@ namespace nsboot_lb::http::h1 {
 
 namespace {
 constexpr std::size_t first_capacity = 8 * 1024;
-}
+constexpr std::string_view line_end = "\r\n";
+}  // namespace
 
 void Output::grow(std::size_t size) {
     const auto capacity = std::max({first_capacity, capacity_ * 2, size_ + size});
@@ -17,26 +18,25 @@ void Output::grow(std::size_t size) {
 }
 
 void Output::append_fields(const Fields& fields) {
-    const char* run = nullptr;  // the bytes [run, run_end) are whole canonical lines that may cross
+    // The bytes [run, run_end) are whole canonical lines that may cross.
+    const char* run = nullptr;
     const char* run_end = nullptr;
-    const auto flush = [&] {
-        if (run != nullptr) append(std::string_view{run, run_end});
-        run = nullptr;
-    };
     for (const auto& field : fields) {
         if (field.dropped) continue;
-        if (!field.canonical) {
-            flush();
-            append_field(field.name, field.value);
+        if (field.canonical && field.name.data() == run_end) [[likely]] {
+            run_end = field.value.data() + field.value.size() + line_end.size();
             continue;
         }
-        if (run_end != field.name.data() || run == nullptr) {
-            flush();
+        append(std::string_view{run, run_end});
+        run = run_end = nullptr;
+        if (field.canonical) {
             run = field.name.data();
+            run_end = field.value.data() + field.value.size() + line_end.size();
+        } else {
+            append_field(field.name, field.value);
         }
-        run_end = field.value.data() + field.value.size() + 2;  // with its CRLF
     }
-    flush();
+    append(std::string_view{run, run_end});
 }
 
 }  // namespace nsboot_lb::http::h1

@@ -41,26 +41,38 @@ Method method_of(std::string_view text) {
     return Method::other;
 }
 
+bool is_digit(char c) {
+    return c >= '0' && c <= '9';
+}
+
 Parsed fail(HeadError& error, const HeadError& with) {
     error = with;
     return Parsed::failed;
 }
 
-/// "HTTP/1.x" and the line's end, at `at`.
-Parsed read_version(const char*& at, const char* end, RequestHead& head, HeadError& error) {
+/// What is wrong with the text at `at`, which is no "HTTP/1.x" with the line's end.
+Parsed no_version(const char* at, const char* end, HeadError& error) {
     constexpr std::string_view prefix = "HTTP/";
     for (std::size_t i = 0; i < 8; ++i) {
         if (at + i == end) return Parsed::incomplete;
         const char c = at[i];
-        const bool good = i < 5 ? c == prefix[i] : i == 6 ? c == '.' : c >= '0' && c <= '9';
+        const bool good = i < 5 ? c == prefix[i] : i == 6 ? c == '.' : is_digit(c);
         if (!good) return fail(error, bad_request_line);
     }
     const auto* line_end = at + 8;
-    if (const auto ended = read_line_end(line_end, end, bad_request_line, error); ended != Parsed::complete)
-        return ended;
-    if (at[5] != '1') return fail(error, bad_version);
-    head.minor_version = at[7] - '0';
-    at = line_end;
+    const auto ended = read_line_end(line_end, end, bad_request_line, error);
+    return ended == Parsed::complete ? fail(error, bad_version) : ended;
+}
+
+/// "HTTP/1.x" and the line's end, at `at`.
+Parsed read_version(const char*& at, const char* end, RequestHead& head, HeadError& error) {
+    constexpr std::string_view prefix = "HTTP/1.";
+    constexpr std::size_t size = prefix.size() + 3;  // minor version and the line's end
+    const std::string_view line{at, std::min(size, static_cast<std::size_t>(end - at))};
+    const bool good = line.size() == size && line.starts_with(prefix) && is_digit(line[7]) && line.ends_with("\r\n");
+    if (!good) return no_version(at, end, error);
+    head.minor_version = line[7] - '0';
+    at += size;
     return Parsed::complete;
 }
 
@@ -131,14 +143,10 @@ bool read_target(RequestHead& head, HeadError& error) {
 
 /// RFC 9112 3.2: exactly one valid Host in 1.1, at most one in 1.0.
 bool read_host(RequestHead& head, HeadError& error) {
-    const Field* host = nullptr;
-    for (const auto& field : head.fields) {
-        if (field.id != FieldId::host) continue;
-        if (host != nullptr) return fail(error, bad_host) == Parsed::complete;
-        host = &field;
-    }
+    const auto* const host = head.find(FieldId::host);
     if (host == nullptr) return head.minor_version == 0 || fail(error, bad_host) == Parsed::complete;
-    if (!is_valid_host(host->value)) return fail(error, bad_host) == Parsed::complete;
+    if (head.fields.repeats(FieldId::host) || !is_valid_host(host->value))
+        return fail(error, bad_host) == Parsed::complete;
     if (head.host.empty()) head.host = host->value;
     return true;
 }
@@ -146,20 +154,16 @@ bool read_host(RequestHead& head, HeadError& error) {
 /// RFC 9112 6: one framing, or none.
 bool read_framing(RequestHead& head, HeadError& error) {
     const auto coding = read_transfer_encoding(head.fields);
-    bool has_length = false;
-    for (const auto& field : head.fields) {
-        if (field.id != FieldId::content_length) continue;
-        const auto length = read_length(field.value);
-        if (has_length || !length) return fail(error, bad_framing) == Parsed::complete;
-        has_length = true;
-        head.framing = Framing::length;
+    const auto* const length_field = head.find(FieldId::content_length);
+    if (length_field != nullptr) {
+        const auto length = read_length(length_field->value);
+        if (head.fields.repeats(FieldId::content_length) || !length)
+            return fail(error, bad_framing) == Parsed::complete;
+        head.framing = *length == 0 ? Framing::none : Framing::length;
         head.content_length = *length;
     }
-    if (coding == Coding::none) {
-        if (has_length && head.content_length == 0) head.framing = Framing::none;
-        return true;
-    }
-    if (has_length || head.minor_version == 0 || coding == Coding::broken)
+    if (coding == Coding::none) return true;
+    if (length_field != nullptr || head.minor_version == 0 || coding == Coding::broken)
         return fail(error, bad_framing) == Parsed::complete;
     if (coding == Coding::unknown)
         return fail(error, {501, Reason::unknown_transfer_coding, "transfer coding not implemented"}) ==
@@ -180,24 +184,40 @@ bool read_semantics(RequestHead& head, HeadError& error) {
     if (!connection.valid) return fail(error, bad_header) == Parsed::complete;
     head.keep_alive = head.minor_version == 0 ? connection.keep_alive && !connection.close : !connection.close;
     head.upgrade = read_upgrade(head, connection);
-    for (const auto& field : head.fields) {
-        if (field.id == FieldId::expect) {
-            if (!equal_ignoring_case(field.value, "100-continue"))
-                return fail(error, {417, Reason::unknown_expectation, "unknown expectation"}) == Parsed::complete;
-            head.expect_continue = head.minor_version > 0;  // RFC 9110 10.1.1
-        } else if (field.id == FieldId::te) {
-            for_each_element(field.value, [&](std::string_view coding) {
-                head.accepts_trailers = head.accepts_trailers || equal_ignoring_case(coding, "trailers");
-                return true;
-            });
-        } else if (field.id == FieldId::max_forwards) {
-            std::uint32_t hops = 0;
-            const auto* const last = field.value.data() + field.value.size();
-            const auto [end, failure] = std::from_chars(field.value.data(), last, hops);
-            if (failure == std::errc{} && end == last) head.max_forwards = hops;
-        }
+    for (const auto& field : head.fields.all(FieldId::expect)) {
+        if (!equal_ignoring_case(field.value, "100-continue"))
+            return fail(error, {417, Reason::unknown_expectation, "unknown expectation"}) == Parsed::complete;
+        head.expect_continue = head.minor_version > 0;  // RFC 9110 10.1.1
+    }
+    for (const auto& field : head.fields.all(FieldId::te)) {
+        for_each_element(field.value, [&](std::string_view coding) {
+            head.accepts_trailers = head.accepts_trailers || equal_ignoring_case(coding, "trailers");
+            return true;
+        });
+    }
+    for (const auto& field : head.fields.all(FieldId::max_forwards)) {
+        std::uint32_t hops = 0;
+        const auto* const last = field.value.data() + field.value.size();
+        const auto [end, failure] = std::from_chars(field.value.data(), last, hops);
+        if (failure == std::errc{} && end == last) head.max_forwards = hops;
     }
     return true;
+}
+
+bool is_hex(char c) {
+    return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+}
+
+/// What may stand in a name of a host beside percent-encoded octets.
+constexpr auto host_table = [] {
+    auto table = token_table;
+    for (const char c : {'!', '#', '$', '%', '&', '\'', '*', '+', '^', '`', '|'})
+        table[static_cast<unsigned char>(c)] = false;
+    return table;
+}();
+
+bool is_host_char(char c) {
+    return host_table[static_cast<unsigned char>(c)];
 }
 
 Parsed over_size(std::string_view bytes, const HeadLimits& limits, HeadError& error, Parsed otherwise) {
@@ -208,29 +228,23 @@ Parsed over_size(std::string_view bytes, const HeadLimits& limits, HeadError& er
 }  // namespace
 
 bool is_valid_host(std::string_view host) {
-    const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
     std::string_view port;
     if (host.starts_with('[')) {
         const auto close = host.find(']');
         if (close == std::string_view::npos || close < 3) return false;
-        const auto is_address_char = [&](char c) {
-            return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F') || c == ':' || c == '.';
-        };
+        const auto is_address_char = [](char c) { return is_hex(c) || c == ':' || c == '.'; };
         if (!std::ranges::all_of(host.substr(1, close - 1), is_address_char)) return false;
         port = host.substr(close + 1);
     } else {
-        const auto colon = host.find(':');
-        const auto name = host.substr(0, colon);
-        const auto is_hex = [&](char c) { return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'); };
-        for (auto percent = name.find('%'); percent != std::string_view::npos; percent = name.find('%', percent + 1)) {
-            if (name.size() < percent + 3 || !is_hex(name[percent + 1]) || !is_hex(name[percent + 2])) return false;
+        const auto* const end = host.data() + host.size();
+        const auto* at = host.data();
+        for (;; at += 3) {
+            at = std::find_if_not(at, end, is_host_char);
+            if (at == end || *at != '%') break;
+            if (end - at < 3 || !is_hex(at[1]) || !is_hex(at[2])) return false;
         }
-        const auto is_name_char = [&](char c) {
-            return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '.' ||
-                   c == '_' || c == '~' || c == '%';
-        };
-        if (name.empty() || !std::ranges::all_of(name, is_name_char)) return false;
-        port = colon == std::string_view::npos ? std::string_view{} : host.substr(colon);
+        if (at == host.data()) return false;
+        port = {at, end};
     }
     if (port.empty()) return true;
     if (port.front() != ':') return false;

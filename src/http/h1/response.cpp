@@ -19,17 +19,20 @@ Parsed fail(HeadError& error, const HeadError& with = bad_response) {
     return Parsed::failed;
 }
 
+bool is_digit(char c) {
+    return c >= '0' && c <= '9';
+}
+
 /// HTTP-version SP 3DIGIT [SP reason] CRLF (RFC 9112 4); a missing reason is common and harmless.
 Parsed read_status_line(const char*& at, const char* end, ResponseHead& head, HeadError& error) {
     constexpr std::string_view prefix = "HTTP/1.";
     constexpr std::size_t fixed = prefix.size() + 5;  // minor version, SP, three digits
-    const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
-    for (std::size_t i = 0; i < fixed; ++i) {
-        if (at + i == end) return Parsed::incomplete;
-        const char c = at[i];
-        const bool good = i < prefix.size() ? c == prefix[i] : i == prefix.size() + 1 ? c == ' ' : is_digit(c);
-        if (!good) return fail(error);
+    const std::string_view line{at, std::min(fixed, static_cast<std::size_t>(end - at))};
+    if (line.size() < prefix.size() ? !prefix.starts_with(line) : !line.starts_with(prefix)) return fail(error);
+    for (std::size_t i = prefix.size(); i < line.size(); ++i) {
+        if (i == prefix.size() + 1 ? line[i] != ' ' : !is_digit(line[i])) return fail(error);
     }
+    if (line.size() < fixed) return Parsed::incomplete;
     head.minor_version = at[prefix.size()] - '0';
     const auto* const digits = at + prefix.size() + 2;
     head.status = (digits[0] - '0') * 100 + (digits[1] - '0') * 10 + (digits[2] - '0');
@@ -44,12 +47,15 @@ Parsed read_status_line(const char*& at, const char* end, ResponseHead& head, He
     return read_line_end(at, end, bad_response, error);
 }
 
-/// Content-Length may be repeated or a list, if all of it says the same (RFC 9110 8.6).
+/// Whether Content-Length may stand in a response of this status (RFC 9110 8.6).
+bool may_have_length(int status) {
+    return status >= 200 && status != 204;
+}
+
+/// Content-Length may be repeated or a list, if all of it says the same (RFC 9110 8.6). Then it is written anew, once.
 bool read_lengths(ResponseHead& head) {
-    Field* only = nullptr;
-    std::size_t count = 0;
-    for (auto& field : head.fields) {
-        if (field.id != FieldId::content_length) continue;
+    for (auto& field : head.fields.all(FieldId::content_length)) {
+        field.dropped = true;
         bool valid = true;
         for_each_element(field.value, [&](std::string_view element) {
             const auto length = read_length(element);
@@ -60,27 +66,31 @@ bool read_lengths(ResponseHead& head) {
             return true;
         });
         if (!valid) return false;
-        field.dropped = true;  // written anew, once, or not at all
-        only = &field;
-        ++count;
     }
-    const bool allowed = head.status >= 200 && head.status != 204;  // RFC 9110 8.6
-    if (count != 1 || !allowed || only->value.find(',') != std::string_view::npos) return true;
-    head.length_in_fields = true;
-    only->dropped = false;
+    return true;
+}
+
+/// The usual Content-Length: one plain number, which crosses where it stands.
+bool read_plain_length(ResponseHead& head) {
+    const auto* const field = head.fields.find(FieldId::content_length);
+    if (head.fields.repeats(FieldId::content_length) || !may_have_length(head.status)) return false;
+    const auto length = read_length(field->value);
+    if (!length) return false;
+    head.has_content_length = head.length_in_fields = true;
+    head.content_length = *length;
     return true;
 }
 
 /// RFC 9112 6.3, without what depends on the request and the status.
 bool read_framing(ResponseHead& head) {
-    if (!read_lengths(head)) return false;
+    if (head.fields.has(FieldId::content_length) && !read_plain_length(head) && !read_lengths(head)) return false;
     switch (read_transfer_encoding(head.fields)) {
         case Coding::none: head.framing = head.has_content_length ? Framing::length : Framing::until_close; return true;
         case Coding::chunked:
             if (head.minor_version == 0) return false;
             head.framing = Framing::chunked;
             head.has_content_length = false;  // RFC 9112 6.3: it does not count, and does not cross
-            for (auto& field : head.fields) field.dropped = field.dropped || field.id == FieldId::content_length;
+            for (auto& field : head.fields.all(FieldId::content_length)) field.dropped = true;
             return true;
         case Coding::unknown:
         case Coding::broken: return false;
@@ -120,13 +130,12 @@ Parsed parse_strictly(std::string_view bytes, const HeadLimits& limits, Response
     const auto connection = read_connection(head.fields);
     if (!connection.valid) return fail(error);
     head.keep_alive = head.minor_version == 0 ? connection.keep_alive && !connection.close : !connection.close;
-    for (const auto& field : head.fields) {
-        if (field.id == FieldId::date) head.has_date = true;
-        if (field.id == FieldId::keep_alive) head.keep_alive_timeout_s = read_keep_alive_timeout(field.value);
-        if (field.id == FieldId::upgrade) {
-            head.upgrade_value = field.value;
-            head.upgrade = equal_ignoring_case(field.value, "websocket") ? UpgradeKind::websocket : UpgradeKind::other;
-        }
+    head.has_date = head.fields.has(FieldId::date);
+    for (const auto& field : head.fields.all(FieldId::keep_alive))
+        head.keep_alive_timeout_s = read_keep_alive_timeout(field.value);
+    for (const auto& field : head.fields.all(FieldId::upgrade)) {
+        head.upgrade_value = field.value;
+        head.upgrade = equal_ignoring_case(field.value, "websocket") ? UpgradeKind::websocket : UpgradeKind::other;
     }
     return Parsed::complete;
 }

@@ -45,9 +45,19 @@ class Output {
         if (capacity_ - size_ < size) grow(size);
     }
     void put(std::string_view text) {
-        if (text.empty()) return;  // memcpy() may not be given a null pointer, not even for nothing
-        std::memcpy(data_.get() + size_, text.data(), text.size());
-        size_ += text.size();
+        auto* const to = data_.get() + size_;
+        const auto size = text.size();
+        size_ += size;
+        // Most texts are short: two copies of a fixed size, which may overlap, are done before memcpy() is called.
+        if (size >= 8 && size <= 16) {
+            std::memcpy(to, text.data(), 8);
+            std::memcpy(to + size - 8, text.data() + size - 8, 8);
+        } else if (size >= 4 && size < 8) {
+            std::memcpy(to, text.data(), 4);
+            std::memcpy(to + size - 4, text.data() + size - 4, 4);
+        } else if (size != 0) {  // memcpy() may not be given a null pointer, not even for nothing
+            std::memcpy(to, text.data(), size);
+        }
     }
     void grow(std::size_t size);
 
