@@ -1,4 +1,4 @@
-// Answers of our own on the wire, and what becomes of the connection.
+// Answers of our own on the wire, and what the client is told about the connection.
 #include "answer.hpp"
 
 #include <gmock/gmock.h>
@@ -20,7 +20,8 @@ using ::testing::StartsWith;
 
 struct Sent {
     std::string text;
-    After after = After::keep;
+    bool keeps_alive = false;
+    End end = End::cut_short;
 };
 
 /// `body` is what the client has sent of its body by then.
@@ -28,13 +29,16 @@ Sent send(MadeExchange& made, Answer answer, std::string_view body = {}) {
     const auto ends = net::testing::connected_pair();
     const Peer peer{ends[1]};
     peer.send(body);
-    EXPECT_TRUE(made.client.stream.open(ends[0], true, true));
+    EXPECT_TRUE(made.stream.open(ends[0], true, true));
     Sent sent;
-    made.run([](MadeExchange& with, Answer what, After& after) -> net::Task<void> {
-        after = co_await send_answer(with.worker, with.exchange, std::move(what));
-    }(made, std::move(answer), sent.after));
+    made.run([](MadeExchange& with, Answer what, End& end) -> net::Task<void> {
+        end = co_await send_answer(with.worker, with.exchange, std::move(what));
+    }(made, std::move(answer), sent.end));
+    sent.keeps_alive = made.response.keeps_alive();
+    EXPECT_EQ(sent.end, End::complete);
+    EXPECT_FALSE(made.response.holds());
+    made.stream.close();
     sent.text = peer.received();
-    made.client.stream.close();
     return sent;
 }
 
@@ -51,7 +55,7 @@ TEST(Answer, IsAShortTextWithItsLength) {
     EXPECT_THAT(sent.text, StartsWith("HTTP/1.1 404 Not Found\r\nDate: "));
     EXPECT_THAT(sent.text, HasSubstr("Content-Type: text/plain; charset=utf-8\r\nContent-Length: 14\r\n"));
     EXPECT_THAT(sent.text, EndsWith("\r\n\r\n404 Not Found\n"));
-    EXPECT_EQ(sent.after, After::keep);
+    EXPECT_TRUE(sent.keeps_alive);
 }
 
 TEST(Answer, SaysWhyIfThereIsMoreToSay) {
@@ -85,61 +89,69 @@ TEST(Answer, SaysWhenToComeBackAsAnInteger) {
     EXPECT_THAT(sent_to(get, error_answer(502, Reason::no_server)).text, Not(HasSubstr("Retry-After")));
 }
 
+// What is in the way is read by the session afterwards.
 TEST(AnswerConnection, StaysIfASmallBodyIsAllThatIsInTheWay) {
     MadeExchange made{upload};
-    made.client.input.append("he");
+    made.input.append("he");
     const auto sent = send(made, error_answer(403, Reason::denied), "llo");
-    EXPECT_EQ(sent.after, After::keep);
+    EXPECT_TRUE(sent.keeps_alive);
     EXPECT_THAT(sent.text, Not(HasSubstr("Connection")));
-    EXPECT_TRUE(made.client.input.empty());
-    EXPECT_EQ(made.exchange.body_received, 5U);
+    EXPECT_FALSE(made.body.started());
+    EXPECT_EQ(made.input.view(), "he");
 }
 
-TEST(AnswerConnection, LeavesTheNextRequestBehindASmallBody) {
-    MadeExchange made{"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"};
-    const auto sent = send(made, error_answer(403, Reason::denied), "5\r\nhello\r\n0\r\n\r\nGET ");
-    EXPECT_EQ(sent.after, After::keep);
-    EXPECT_EQ(made.client.input.view(), "GET ");
-}
-
-TEST(AnswerConnection, LingersWhereTheClientMayStillBeSending) {
+TEST(AnswerConnection, EndsWhereTheClientMayStillBeSending) {
     const auto large = sent_to("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n",
                                error_answer(413, Reason::body_too_large), "hello");
     EXPECT_THAT(large.text, HasSubstr("Connection: close\r\n"));
-    EXPECT_EQ(large.after, After::linger);
-    const auto broken = sent_to("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n",
-                                error_answer(403, Reason::denied), "x");
-    EXPECT_EQ(broken.after, After::linger);
+    EXPECT_FALSE(large.keeps_alive);
     const auto waiting = sent_to("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n",
                                  error_answer(403, Reason::denied));
-    EXPECT_EQ(waiting.after, After::linger);
+    EXPECT_FALSE(waiting.keeps_alive);
     auto closing = error_answer(400, Reason::bad_host);
     closing.close = true;
-    EXPECT_EQ(sent_to(upload, closing).after, After::linger);
+    EXPECT_FALSE(sent_to(upload, closing).keeps_alive);
 }
 
-TEST(AnswerConnection, ClosesIfTheClientWantsItOrWeDrain) {
+TEST(AnswerConnection, EndsIfTheClientWantsItOrWeDrain) {
     const auto sent = sent_to("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", error_answer(404, {}));
     EXPECT_THAT(sent.text, HasSubstr("Connection: close\r\n"));
-    EXPECT_EQ(sent.after, After::close);
+    EXPECT_FALSE(sent.keeps_alive);
     MadeExchange draining{get};
     draining.worker.draining = true;
-    EXPECT_EQ(send(draining, error_answer(404, {})).after, After::close);
+    EXPECT_FALSE(send(draining, error_answer(404, {})).keeps_alive);
 }
 
 TEST(AnswerConnection, SaysToA10ClientThatItStays) {
     const auto sent = sent_to("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", error_answer(404, {}));
     EXPECT_THAT(sent.text, HasSubstr("Connection: keep-alive\r\n"));
-    EXPECT_EQ(sent.after, After::keep);
+    EXPECT_TRUE(sent.keeps_alive);
+}
+
+TEST(AnswerEnd, IsToldWhenTheClientIsGone) {
+    MadeExchange made{get};
+    const auto ends = net::testing::connected_pair();
+    ::close(ends[1]);
+    ASSERT_TRUE(made.stream.open(ends[0], true, true));
+    auto end = End::complete;
+    Answer answer;
+    answer.status = 200;
+    made.run([](MadeExchange& with, Answer what, End& out) -> net::Task<void> {
+        out = co_await send_answer(with.worker, with.exchange, std::move(what));
+    }(made, std::move(answer), end));
+    EXPECT_EQ(end, End::cut_short);
+    EXPECT_EQ(made.exchange.reason, Reason::client_aborted);
 }
 
 TEST(AnswerStatistics, AreNotedInTheExchange) {
     MadeExchange made{get};
-    const auto sent = send(made, error_answer(403, Reason::denied));
+    const auto answer = error_answer(403, Reason::denied);
+    const auto sent = send(made, answer);
     EXPECT_EQ(made.exchange.status, 403);
     EXPECT_EQ(made.exchange.reason, Reason::denied);
-    EXPECT_EQ(made.exchange.head_sent, sent.text.size());
-    EXPECT_TRUE(made.exchange.response_started);
+    EXPECT_EQ(made.exchange.body_sent, answer.body.size());
+    EXPECT_EQ(made.response.head_bytes() + answer.body.size(), sent.text.size());
+    EXPECT_TRUE(made.response.started());
 }
 
 TEST(ReasonPhrase, IsKnownForWhatWeAnswer) {

@@ -1,6 +1,6 @@
 #pragma once
-/// An exchange as a session hands it on, made of a request's text, with the worker and the client that it needs around
-/// it. The client's connection is not open unless a test opens it. For the test's thread only.
+/// An exchange as a session hands it on, made of a request's text, with the worker, the client and the two messages that
+/// it needs around it. The client's connection is not open unless a test opens it. For the test's thread only.
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -13,6 +13,7 @@
 #include "../net/loop.hpp"
 #include "nsboot_lb/forward/worker.hpp"
 #include "nsboot_lb/http/h1/parse.hpp"
+#include "nsboot_lb/http/h1/response_writer.hpp"
 
 namespace nsboot_lb::forward::testing {
 
@@ -37,6 +38,9 @@ class MadeExchange {
         exchange.view = new WorkerView(worker, std::move(snapshot));
         exchange.route = &exchange.view->no_route;
         exchange.client = &client;
+        exchange.request_body = &body;
+        exchange.response = &response;
+        exchange.scope = &scope;
         exchange.request_id = "0123456789abcdef";
         connect_from("192.0.2.1");
         receive(request);
@@ -56,6 +60,7 @@ class MadeExchange {
         http::HeadError error;
         if (http::h1::parse_request(exchange.head.text(), {}, exchange.request, error) != http::h1::Parsed::complete)
             throw std::invalid_argument("not a request: " + std::string(error.text));
+        body.begin(exchange.request.framing, exchange.request.content_length, {});
     }
 
     /// Runs a coroutine on the worker's loop to its end.
@@ -64,8 +69,14 @@ class MadeExchange {
     boost::asio::io_context io{1};
     observe::Statistics statistics{1};
     Worker worker{0, 1, io, statistics, "lb-test"};
-    Client client{worker.reactor};
+    Client client;
+    net::Scope scope;
+    net::Stream stream{worker.reactor};  ///< the client's
+    http::Input input;                   ///< of `stream`
     Exchange exchange;
+    http::h1::BodyReader body{stream, input, *worker.scratch};
+    http::h1::ResponseWriter response{stream,           input, *worker.scratch, worker.response_out,
+                                      exchange.request, body,  worker.draining};
 };
 
 /// "Name: value" of each field that would cross.

@@ -26,6 +26,7 @@ class TunnelTest : public ::testing::Test {
     TunnelTest() : TunnelTest(net::testing::connected_pair(), net::testing::connected_pair()) {}
     TunnelTest(std::array<int, 2> client_ends, std::array<int, 2> server_ends)
         : client(client_ends[1]), server(server_ends[1]) {
+        auto idle = std::make_unique<upstream::Connection>(made.worker.reactor);
         auto snapshot = std::make_shared<Snapshot>(std::vector<config::Route>{});
         snapshot->config = std::make_shared<const config::Config>();
         snapshot->no_route.counters = statistics.route("none");
@@ -37,29 +38,43 @@ class TunnelTest : public ::testing::Test {
         made.exchange.view = new WorkerView(made.worker, std::move(snapshot));
         made.exchange.route = &made.exchange.view->routes[0];
 
-        EXPECT_TRUE(made.client.stream.open(client_ends[0], true, true));
-        attempt.emplace(made.worker, made.exchange, 0, upstream::InFlight{});
-        attempt->connection = std::make_unique<upstream::Connection>(made.worker.reactor);
-        EXPECT_TRUE(attempt->connection->stream.open(server_ends[0], true, true));
+        EXPECT_TRUE(made.stream.open(client_ends[0], true, true));
+        EXPECT_TRUE(idle->stream.open(server_ends[0], false, true));
+        const auto& view = made.exchange.view->pools[0];
+        view.endpoints[0].idle->give(std::move(idle), 1, *view.idle_timeout);
+        plan.emplace(AttemptPlan{.pool = view});
+        plan->repeatable = true;
+        plan->websocket = true;
+        attempt.emplace(made.worker, *plan, 0, upstream::InFlight{}, made.scope);
+        EXPECT_TRUE(attempt->take_idle());
         http::HeadError error;
         EXPECT_EQ(http::h1::parse_response(switching, {}, made.worker.response_head, made.worker.mended_head, error),
                   http::h1::Parsed::complete);
     }
 
-    After run() {
-        std::optional<After> after;
+    End run() {
+        std::optional<End> end;
         made.run([](TunnelTest& test, auto& out) -> net::Task<void> {
             out = co_await tunnel(test.made.worker, test.made.exchange, *test.attempt);
-        }(*this, after));
-        EXPECT_EQ(made.client.tunnel, nullptr);
-        made.client.stream.close();
-        return after.value();
+        }(*this, end));
+        EXPECT_EQ(made.exchange.tunnel, nullptr);
+        made.stream.close();
+        return end.value();
+    }
+    /// What the server sent together with its head.
+    void came_with_the_head(std::string_view bytes) {
+        attempt->connection().input.append(switching + std::string(bytes));
+        made.run([](Attempt& of) -> net::Task<void> {
+            const auto tried = co_await of.read_head();
+            EXPECT_TRUE(tried.has_head);
+        }(*attempt));
     }
 
     upstream::testing::TestPool pool{upstream::testing::ServerSpec{}};
     observe::Statistics statistics{1};
     MadeExchange made{"GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"};
     std::weak_ptr<const Snapshot> began_with;
+    std::optional<AttemptPlan> plan;
     std::optional<Attempt> attempt;
     Peer client;
     Peer server;
@@ -72,7 +87,7 @@ TEST_F(TunnelTest, PassesOnWhatEachSideSaysBeforeItCloses) {
         "\x81\x04"
         "from");
     server.shutdown();
-    EXPECT_EQ(run(), After::close);
+    EXPECT_EQ(run(), End::complete);
     EXPECT_THAT(client.received(), EndsWith("\r\n\r\n\x81\x04"
                                             "from"));
     EXPECT_EQ(server.received(), "from the client");
@@ -84,11 +99,11 @@ TEST_F(TunnelTest, KeepsNothingOfItsConfigurationButItsPoolAndWhatItIsCountedUnd
     client.shutdown();
     server.shutdown();
     EXPECT_FALSE(began_with.expired());
-    EXPECT_EQ(run(), After::close);
+    EXPECT_EQ(run(), End::complete);
     EXPECT_TRUE(began_with.expired());
     EXPECT_EQ(made.exchange.route->entry->name, "all");
     EXPECT_EQ(made.exchange.route->counters, &statistics.route("all")->at(0));
-    EXPECT_EQ(attempt->endpoint.server, "a");
+    EXPECT_EQ(attempt->endpoint().server, "a");
     made.exchange.clear();
     EXPECT_EQ(made.exchange.tunnel_view, nullptr);
 }
@@ -99,7 +114,7 @@ TEST_F(TunnelTest, ThatBeginsWhenTunnelsAreToEndIsToldAtOnce) {
     client.send(answer);
     client.shutdown();
     server.shutdown();
-    EXPECT_EQ(run(), After::close);
+    EXPECT_EQ(run(), End::complete);
     EXPECT_THAT(client.received(), EndsWith("\r\n\r\n" + goodbye));
     EXPECT_EQ(server.received(), answer);
     EXPECT_EQ(made.exchange.reason, observe::Reason::shutting_down);
@@ -107,13 +122,12 @@ TEST_F(TunnelTest, ThatBeginsWhenTunnelsAreToEndIsToldAtOnce) {
 
 TEST_F(TunnelTest, ThatBeginsWhenTunnelsAreToEndStillFinishesItsFrame) {
     made.worker.tunnels_end = true;
-    const auto text = switching + "\x81\x05";
-    attempt->rest = std::string_view{text}.substr(switching.size());
+    came_with_the_head("\x81\x05");
     client.send(answer);
     client.shutdown();
     server.send("whole\x81\x04 not");
     server.shutdown();
-    EXPECT_EQ(run(), After::close);
+    EXPECT_EQ(run(), End::complete);
     EXPECT_THAT(client.received(), EndsWith("\r\n\r\n\x81\x05"
                                             "whole" +
                                             goodbye));
@@ -121,17 +135,17 @@ TEST_F(TunnelTest, ThatBeginsWhenTunnelsAreToEndStillFinishesItsFrame) {
 
 TEST_F(TunnelTest, WhoseServerEndsInMidFrameHasNoPlaceForAGoodbye) {
     made.worker.tunnels_end = true;
-    attempt->rest = "\x81\x05who";
+    came_with_the_head("\x81\x05who");
     client.shutdown();
     server.shutdown();
-    EXPECT_EQ(run(), After::close);
+    EXPECT_EQ(run(), End::complete);
     EXPECT_THAT(client.received(), EndsWith("\x81\x05who"));
 }
 
 TEST(EndTunnel, OfAConnectionThatIsNoneDoesNothing) {
     MadeExchange made{"GET / HTTP/1.0\r\n\r\n"};
-    end_tunnel(made.client);
-    EXPECT_EQ(made.client.tunnel, nullptr);
+    end_tunnel(made.exchange);
+    EXPECT_EQ(made.exchange.tunnel, nullptr);
 }
 
 }  // namespace

@@ -112,7 +112,9 @@ TEST(WorkerTest, recycles_exchanges_without_what_they_were) {
     exchange->server = "x";
     exchange->upstream_duration = 1s;
     exchange->upgraded = net::Clock::now();
-    exchange->response_started = exchange->request_body_started = true;
+    exchange->request_body = &made.body;
+    exchange->response = &made.response;
+    exchange->scope = &made.scope;
     worker.give_exchange(std::move(exchange));
 
     exchange = worker.take_exchange();
@@ -139,8 +141,9 @@ TEST(WorkerTest, recycles_exchanges_without_what_they_were) {
     EXPECT_EQ(exchange->server, "");
     EXPECT_EQ(exchange->upstream_duration, 0s);
     EXPECT_EQ(exchange->upgraded, net::TimePoint{});
-    EXPECT_FALSE(exchange->response_started);
-    EXPECT_FALSE(exchange->request_body_started);
+    EXPECT_EQ(exchange->request_body, nullptr);
+    EXPECT_EQ(exchange->response, nullptr);
+    EXPECT_EQ(exchange->scope, nullptr);
 }
 
 TEST(WorkerTest, follows_the_wall_clock) {

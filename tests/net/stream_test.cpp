@@ -280,6 +280,11 @@ void take_a_little(StreamTest& test) {
 }
 
 TEST_F(StreamTest, waits_for_a_peer_as_long_as_that_takes_something_within_each_limit) {
+    // The kernel counts a unix socket's bytes with its own beside them, so that the first ones do not show.
+    for (int i = 0; i < 10; ++i) {
+        fill(10'000);
+        (void)peer.received();
+    }
     fill(10'000);
     loop.run([](StreamTest& test) -> Task<void> {
         const auto take_slowly = [](StreamTest& of) -> Task<bool> {

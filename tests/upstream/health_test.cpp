@@ -141,6 +141,21 @@ TEST_F(PassiveEjected, AProbeThatNeverReportsIsGivenUp) {
     EXPECT_TRUE(health.claim_probe(start + 60s));
 }
 
+TEST_F(PassiveEjected, AProbeThatEndsWithoutAVerdictLetsTheNextOneProbeAtOnce) {
+    ASSERT_TRUE(health.claim_probe(start + 30s));
+    health.give_up_probe(start + 31s);
+    EXPECT_TRUE(health.out());
+    EXPECT_FALSE(health.probing());
+    EXPECT_TRUE(health.claim_probe(start + 31s));
+    EXPECT_FALSE(health.claim_probe(start + 32s)) << "only one";
+}
+
+TEST_F(PassiveEjected, NoProbeThatWasGivenUpMakesAnEarlierOne) {
+    health.give_up_probe(start + 5s);
+    EXPECT_EQ(health.probe_from(), start + 30s);
+    EXPECT_FALSE(health.claim_probe(start + 29s));
+}
+
 TEST_F(PassiveEjected, ResultsOfOlderRequestsChangeNothing) {
     EXPECT_EQ(health.success(), Change::none);
     EXPECT_EQ(health.failure(start + 5s), Change::none);

@@ -43,7 +43,7 @@ TEST_F(KeepaliveCacheTest, AnEndpointThatStaysKeepsItsConnections) {
     EXPECT_EQ(cache.list(7), list);
     EXPECT_EQ(counters.connections_idle.value(), 1);
     EXPECT_FALSE(is_closed(peer));
-    EXPECT_NE(list->take(), nullptr);
+    EXPECT_NE(list->take(loop.deadlines.now()), nullptr);
     EXPECT_EQ(counters.connections_idle.value(), 0);
 }
 
@@ -71,7 +71,7 @@ TEST_F(KeepaliveCacheTest, WhatComesBackToAnEndpointThatIsGoneIsClosed) {
     EXPECT_EQ(cache.size(), 0U);
     give(list, ends);
     EXPECT_EQ(list->size(), 0U);
-    EXPECT_EQ(list->take(), nullptr);
+    EXPECT_EQ(list->take(loop.deadlines.now()), nullptr);
     EXPECT_EQ(counters.connections_idle.value(), 0);
     EXPECT_TRUE(is_closed(peer));
 }
@@ -82,6 +82,52 @@ TEST_F(KeepaliveCacheTest, NothingGrowsWithEndpointsThatComeAndGo) {
         cache.retain({id});
     }
     EXPECT_EQ(cache.size(), 1U);
+}
+
+TEST_F(KeepaliveCacheTest, AConnectionThatHasLivedLongEnoughIsNotTaken) {
+    const auto ends = net::testing::connected_pair();
+    const net::testing::Peer peer{ends[1]};
+    const auto list = cache.list(7);
+    const auto now = loop.deadlines.now();
+    auto connection = connected(ends);
+    connection->dies_at = now + 10s;
+    list->give(std::move(connection), 10, loop.deadlines.list(1h));
+    auto young = list->take(now + 9s);
+    ASSERT_NE(young, nullptr);
+    list->give(std::move(young), 10, loop.deadlines.list(1h));
+    EXPECT_EQ(list->take(now + 10s), nullptr);
+    EXPECT_EQ(list->size(), 0U);
+    EXPECT_TRUE(is_closed(peer));
+}
+
+TEST_F(KeepaliveCacheTest, TheOneThatHasBeenIdleLongestMakesRoom) {
+    const auto first = net::testing::connected_pair();
+    const auto second = net::testing::connected_pair();
+    const net::testing::Peer longest{first[1]};
+    const net::testing::Peer latest{second[1]};
+    const auto list = cache.list(7);
+    list->count_in(&counters);
+    cache.list(8);
+    give(list, first);
+    give(list, second);
+    EXPECT_TRUE(cache.close_one());
+    EXPECT_TRUE(is_closed(longest));
+    EXPECT_FALSE(is_closed(latest));
+    EXPECT_EQ(counters.connections_idle.value(), 1);
+    EXPECT_TRUE(cache.close_one());
+    EXPECT_TRUE(is_closed(latest));
+    EXPECT_FALSE(cache.close_one()) << "there is none";
+    EXPECT_EQ(counters.connections_idle.value(), 0);
+}
+
+TEST_F(KeepaliveCacheTest, OneThatTheServerClosesLeavesAtOnce) {
+    const auto ends = net::testing::connected_pair();
+    net::testing::Peer peer{ends[1]};
+    const auto list = cache.list(7);
+    give(list, ends);
+    peer.close();
+    loop.turn();
+    EXPECT_EQ(list->size(), 0U);
 }
 
 }  // namespace

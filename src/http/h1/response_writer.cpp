@@ -1,5 +1,7 @@
 #include "nsboot_lb/http/h1/response_writer.hpp"
 
+#include <array>
+
 namespace nsboot_lb::http::h1 {
 
 namespace {
@@ -16,9 +18,9 @@ bool writes_length(const ResponseHead& head) {
 }  // namespace
 
 void ResponseWriter::write_status_line(const ResponseHead& head) {
-    out_.append("HTTP/1.1 ");
-    out_.append_number(static_cast<std::uint64_t>(head.status));
-    out_.append({" ", head.reason, "\r\n"});
+    const auto digit = [&head](int unit) { return static_cast<char>('0' + head.status / unit % 10); };
+    const std::array status{digit(100), digit(10), digit(1)};
+    out_.append({"HTTP/1.1 ", {status.data(), status.size()}, " ", head.reason, "\r\n"});
 }
 
 void ResponseWriter::write_interim(const ResponseHead& head, std::string_view via) {
