@@ -88,6 +88,13 @@ bool Cidr::contains(const Cidr& range) const {
     return prefix_bits_ <= range.prefix_bits_ && contains(range.network_);
 }
 
+Cidr Cidr::widened(unsigned prefix_bits) const {
+    Cidr range = *this;
+    range.prefix_bits_ = static_cast<std::uint8_t>(prefix_bits);
+    clear_behind(range.network_, range.prefix_bits_);
+    return range;
+}
+
 std::string Cidr::text() const {
     const bool v4 = network_.is_v4() && prefix_bits_ >= 96;
     const unsigned bits = v4 ? prefix_bits_ - 96U : prefix_bits_;

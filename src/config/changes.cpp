@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <map>
+#include <unordered_map>
 
 #include "node.hpp"
 #include "schema.hpp"
@@ -80,11 +81,19 @@ Node by_label(const Node& list) {
     return members;
 }
 
+/// The values of a map by their keys: there may be thousands.
+std::unordered_map<std::string_view, const Node*> by_key(const Node& map) {
+    std::unordered_map<std::string_view, const Node*> values;
+    for (const auto& entry : map.entries) values.emplace(entry.key, &entry.value);
+    return values;
+}
+
 /// The names that both have, in the order of the first.
 Node common_names(const Node& of, const Node& with) {
+    const auto others = by_key(with);
     auto names = Node::sequence();
     for (const auto& entry : of.entries)
-        if (with.find(entry.key) != nullptr) names.push(Node::of_text(entry.key));
+        if (others.contains(entry.key)) names.push(Node::of_text(entry.key));
     return names;
 }
 
@@ -103,12 +112,14 @@ class Comparison {
   public:
     void compare_maps(const Place& place, const Node& before, const Node& after) {
         static const Node absent;
+        const auto old_values = by_key(before);
+        const auto new_values = by_key(after);
         for (const auto& entry : before.entries) {
-            const auto* now = after.find(entry.key);
-            compare(place.below(entry.key), entry.value, now == nullptr ? absent : *now);
+            const auto now = new_values.find(entry.key);
+            compare(place.below(entry.key), entry.value, now == new_values.end() ? absent : *now->second);
         }
         for (const auto& entry : after.entries)
-            if (before.find(entry.key) == nullptr) compare(place.below(entry.key), absent, entry.value);
+            if (!old_values.contains(entry.key)) compare(place.below(entry.key), absent, entry.value);
     }
     std::vector<Change> take() { return std::move(changes_); }
 

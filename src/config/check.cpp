@@ -114,31 +114,38 @@ bool is_default(const Cookie& cookie) {
     return rest(cookie) == rest(defaults);
 }
 
-bool uses_cookie(const Config& config, const Pool& pool) {
-    return pool.balance == Policy::cookie_sticky || std::ranges::any_of(config.routes, [&](const Route& route) {
-               return route.pool == pool.name && route.balance == Policy::cookie_sticky;
-           });
+/// What the routes use of the pools.
+struct Use {
+    std::set<std::string_view> pools;
+    std::set<std::string_view> sticky;  ///< pools that a route uses by cookie-sticky, whatever their own policy
+    bool all_known = true;  ///< else a route that meant one of the pools, but misspelled it, leaves open which
+};
+
+Use use_of_pools(const Config& config, const Node& root) {
+    std::set<std::string_view> known;
+    for (const auto& pool : config.pools) known.insert(pool.name);
+    Use use;
+    for (std::size_t i = 0; i < config.routes.size(); ++i) {
+        const auto& route = config.routes[i];
+        use.pools.insert(route.pool);
+        if (route.balance == Policy::cookie_sticky) use.sticky.insert(route.pool);
+        if (item(part(root, "routes"), i).find("pool") != nullptr) use.all_known &= known.contains(route.pool);
+    }
+    return use;
 }
 
 void check_pools(const Config& config, const Node& root, Reader& reader) {
     const auto& list = part(root, "pools");
-    std::set<std::string_view> used;
-    bool all_known = true;  // a route that meant one of the pools, but misspelled it, leaves open which
-    for (std::size_t i = 0; i < config.routes.size(); ++i) {
-        const auto& name = config.routes[i].pool;
-        used.insert(name);
-        if (item(part(root, "routes"), i).find("pool") != nullptr)
-            all_known &= std::ranges::find(config.pools, name, &Pool::name) != config.pools.end();
-    }
+    const auto use = use_of_pools(config, root);
     for (std::size_t i = 0; i < config.pools.size(); ++i) {
         const auto& pool = config.pools[i];
         const auto& node = named_item(list, i);
         check_servers(pool, node, reader);
-        if (const auto* cookie = node.find("cookie");
-            cookie != nullptr && !is_default(pool.cookie) && !uses_cookie(config, pool))
+        const bool is_sticky = pool.balance == Policy::cookie_sticky || use.sticky.contains(pool.name);
+        if (const auto* cookie = node.find("cookie"); cookie != nullptr && !is_default(pool.cookie) && !is_sticky)
             reader.problems().warning(cookie->mark, "the cookie of the pool " + in_quotes(pool.name) + " is never used",
                                       "write balance: cookie-sticky");
-        if (all_known && !config.routes.empty() && !used.contains(pool.name))
+        if (use.all_known && !config.routes.empty() && !use.pools.contains(pool.name))
             reader.problems().warning(list.entries[i].mark, "no route uses the pool " + in_quotes(pool.name),
                                       "add a route with pool: " + pool.name + ", or remove the pool");
     }

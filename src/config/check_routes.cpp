@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <array>
 #include <map>
+#include <set>
 
 #include "check.hpp"
 #include "coverage.hpp"
@@ -9,7 +10,7 @@ namespace nsboot_lb::config {
 
 namespace {
 
-constexpr std::size_t max_routes = 10'000;  ///< coverage compares each with each
+constexpr std::size_t max_routes = 10'000;
 /// Keys that act on the exchange with a server.
 constexpr std::array<std::string_view, 7> pool_keys{
     "balance", "timeouts", "rewrite", "request_headers", "max_body", "reject_content_type", "bandwidth"};
@@ -25,15 +26,19 @@ void check_effect(const Node& node, Reader& reader) {
                                       "remove it");
 }
 
-void check_reference(const Config& config, const Route& route, const Node& node, Reader& reader) {
+void check_reference(const std::set<std::string_view>& pools, const Config& config, const Route& route,
+                     const Node& node, Reader& reader) {
     const auto* at = node.find("pool");
-    if (at == nullptr || !at->is_scalar()) return;
+    if (at == nullptr || !at->is_scalar() || pools.contains(route.pool)) return;
+    const auto what = "there is no pool '" + route.pool + "'";
+    if (reader.problems().is_full()) return reader.problems().error(at->mark, what);
     std::vector<std::string_view> names;
-    for (const auto& pool : config.pools) names.push_back(pool.name);
-    if (std::ranges::find(names, route.pool) != names.end()) return;
     std::string known;
-    for (const auto name : names) known += (known.empty() ? "" : ", ") + std::string(name);
-    reader.problems().error(at->mark, "there is no pool '" + route.pool + "'",
+    for (const auto& pool : config.pools) {
+        names.push_back(pool.name);
+        known += (known.empty() ? "" : ", ") + pool.name;
+    }
+    reader.problems().error(at->mark, what,
                             did_you_mean(route.pool, names, known.empty() ? "" : "the pools are " + known));
 }
 
@@ -58,21 +63,17 @@ bool has_sound_match(const Node& node, const Reader& reader) {
     return node.is_map() && (match == nullptr || (*match && !reader.is_broken(*match)));
 }
 
-void check_reachable(const Config& config, std::size_t index, const Node& routes, Reader& reader) {
+void check_reachable(const Config& config, std::size_t index, const Node& routes, Coverage& coverage, Reader& reader) {
     const auto& node = item(routes, index);
     if (!has_sound_match(node, reader)) return;
-    for (std::size_t i = 0; i < index; ++i) {
-        const auto& earlier = config.routes[i];
-        const auto& earlier_node = item(routes, i);
-        if (!has_sound_match(earlier_node, reader) || !covers(earlier.match, config.routes[index].match)) continue;
-        const bool everything = earlier_node.find("match") == nullptr;
-        const auto where =
-            reader.problems().file_name(earlier_node.mark.file) + ":" + std::to_string(earlier_node.mark.line);
-        reader.problems().warning(node.mark, "the route '" + config.routes[index].name + "' can never match",
-                                  "the route '" + earlier.name + "' at " + where + " takes " +
-                                      (everything ? "everything" : "all of its requests") + "; put this one first");
-        return;
-    }
+    const auto covering = coverage.add(config.routes[index].match, index);
+    if (!covering) return;
+    const auto& earlier = item(routes, *covering);
+    const bool everything = earlier.find("match") == nullptr;
+    const auto where = reader.problems().file_name(earlier.mark.file) + ":" + std::to_string(earlier.mark.line);
+    reader.problems().warning(node.mark, "the route '" + config.routes[index].name + "' can never match",
+                              "the route '" + config.routes[*covering].name + "' at " + where + " takes " +
+                                  (everything ? "everything" : "all of its requests") + "; put this one first");
 }
 
 }  // namespace
@@ -82,20 +83,23 @@ void check_routes(const Config& config, const Node& routes, Reader& reader) {
         reader.problems().error(routes.mark, "too many routes", "at most " + std::to_string(max_routes));
         return;
     }
+    std::set<std::string_view> pools;
+    for (const auto& pool : config.pools) pools.insert(pool.name);
     std::map<std::string_view, Mark> names;
+    Coverage coverage;
     for (std::size_t i = 0; i < config.routes.size(); ++i) {
         const auto& route = config.routes[i];
         const auto& node = item(routes, i);
         if (!node.is_map()) continue;
         check_effect(node, reader);
-        check_reference(config, route, node, reader);
+        check_reference(pools, config, route, node, reader);
         check_rewrite(route, node, reader);
         const auto [first, fresh] = names.emplace(route.name, node.mark);
         if (!fresh)
             reader.problems().error(part(node, "name").mark, "the route '" + route.name + "' is given twice",
                                     "the first is at " + reader.problems().file_name(first->second.file) + ":" +
                                         std::to_string(first->second.line) + "; give another name");
-        check_reachable(config, i, routes, reader);
+        check_reachable(config, i, routes, coverage, reader);
     }
 }
 

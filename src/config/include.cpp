@@ -6,6 +6,7 @@
 #include <fstream>
 #include <glob.h>
 #include <system_error>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -21,7 +22,7 @@ namespace fs = std::filesystem;
 constexpr std::string_view include_key = "include";
 constexpr std::string_view glob_characters = "*?[\\";
 
-/// Everything of a file, or one byte more than is allowed, so that too much shows.
+/// Everything of a file, or more than is allowed, so that too much shows.
 base::Parsed<std::string> read_file(const fs::path& file) {
     const auto failure = [](int error) {
         const auto* hint = error == EISDIR   ? "name a file in it"
@@ -35,10 +36,15 @@ base::Parsed<std::string> read_file(const fs::path& file) {
     errno = 0;
     std::ifstream stream(file, std::ios::binary);
     if (!stream) return failure(errno != 0 ? errno : EIO);
-    std::string text(max_file_bytes + 1, '\0');
-    stream.read(text.data(), static_cast<std::streamsize>(text.size()));
+    static constexpr std::size_t step_bytes = 64UZ << 10;
+    std::string text;
+    while (stream && text.size() <= max_file_bytes) {
+        const auto read = text.size();
+        text.resize(read + step_bytes);
+        stream.read(text.data() + read, step_bytes);
+        text.resize(read + static_cast<std::size_t>(stream.gcount()));
+    }
     if (stream.bad()) return failure(EIO);
-    text.resize(static_cast<std::size_t>(stream.gcount()));
     return text;
 }
 
@@ -146,11 +152,14 @@ class TreeReader {
             problems_.error(from.mark, "'" + name + "' is given in another file too",
                             "the first is at " + place(into.mark) + "; only maps and lists can be merged");
         } else {
+            std::unordered_map<std::string, std::size_t> places;  // there may be thousands of pools
+            for (const auto& entry : into.entries) places.emplace(entry.key, places.size());
             for (auto& entry : from.entries) {
-                if (auto* same = into.find(entry.key); same == nullptr)
+                const auto same = places.find(entry.key);
+                if (same == places.end())
                     into.entries.push_back(std::move(entry));
-                else if (*same && entry.value)
-                    merge(entry.key, *same, std::move(entry.value));
+                else if (auto& value = into.entries[same->second].value; value && entry.value)
+                    merge(entry.key, value, std::move(entry.value));
             }
         }
     }

@@ -36,7 +36,7 @@ void tidy(std::string& text) {
 }  // namespace
 
 void Problems::add(Severity severity, const Mark& mark, std::string what, std::string hint) {
-    if (entries_.size() >= max_problems) {
+    if (is_full()) {
         ++dropped_;
         return;
     }

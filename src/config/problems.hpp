@@ -26,6 +26,8 @@ class Problems {
     void error(const Mark& mark, std::string what, std::string hint = {});
     void warning(const Mark& mark, std::string what, std::string hint = {});
     std::size_t error_count() const { return errors_; }
+    /// Whether further problems are but counted: no hint for them needs to be looked for.
+    bool is_full() const { return entries_.size() >= max_problems; }
 
     /// Everything, by file in the order of loading, line and column; leaves this empty.
     std::vector<Problem> take();

@@ -32,6 +32,7 @@ std::string place_of(std::string_view name) {
 }
 
 void report_unknown(const Section& section, const Entry& entry, Reader& reader) {
+    if (reader.problems().is_full()) return reader.problems().error(entry.mark, "unknown key");
     const auto names = key_names(section, true);
     auto hint = did_you_mean(entry.key, names, place_of(entry.key));
     if (hint.empty()) {

@@ -217,6 +217,7 @@ Codec<std::vector<T>> list_of(Codec<T> item, std::size_t min_items = 0) {
                     read(node, items.emplace_back(), reader);
                 } else if (reader.expect(node, Node::Kind::sequence, "a list")) {
                     // What cannot be read still takes its place, so that indices of values and of nodes agree.
+                    items.reserve(node.items.size());
                     for (const auto& each : node.items) read(each, items.emplace_back(), reader);
                     if (items.size() < min_items) reader.error(node, "the list is empty", "give at least one");
                 } else {
@@ -239,6 +240,7 @@ Codec<std::vector<T>> named(Codec<T> item, std::function<std::optional<base::Uni
     return {named_type(item.type),
             [read = item.read, check = std::move(check)](const Node& node, std::vector<T>& values, Reader& reader) {
                 if (!reader.expect(node, Node::Kind::map, "a map of names")) return;
+                values.reserve(node.entries.size());
                 for (const auto& entry : node.entries) {
                     if (const auto wrong = check(entry.key))
                         reader.problems().error(entry.mark, wrong->what, wrong->hint);

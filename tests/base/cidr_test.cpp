@@ -96,6 +96,14 @@ TEST(Cidr, ARangeHasTheRangesWithinIt) {
     EXPECT_TRUE(range("::/0").contains(range("0.0.0.0/0")));
 }
 
+TEST(Cidr, ARangeIsWidenedToTheOneItIsIn) {
+    const auto narrow = Cidr::parse("10.1.2.0/24").value();
+    EXPECT_EQ(narrow.prefix_bits(), 96U + 24U);
+    EXPECT_EQ(narrow.widened(96 + 8), Cidr::parse("10.0.0.0/8"));
+    EXPECT_EQ(narrow.widened(narrow.prefix_bits()), narrow);
+    EXPECT_EQ(narrow.widened(0), Cidr::parse("::/0"));
+}
+
 TEST(Cidr, AnyOfSeveral) {
     const std::vector<Cidr> ranges{range("10.0.0.0/8"), range("::1")};
     EXPECT_TRUE(any_contains(ranges, address("::1")));

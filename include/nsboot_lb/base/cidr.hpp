@@ -35,6 +35,10 @@ class Cidr {
     bool contains(const IpAddress& address) const;
     /// Whether all of the other range is in this one.
     bool contains(const Cidr& range) const;
+    /// Of 128; an IPv4 /8 has 104.
+    unsigned prefix_bits() const { return prefix_bits_; }
+    /// The range of so many bits, at most its own, that this one is in.
+    Cidr widened(unsigned prefix_bits) const;
     std::string text() const;
     bool operator==(const Cidr&) const = default;
 
