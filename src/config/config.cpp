@@ -4,13 +4,10 @@ namespace nsboot_lb::config {
 
 std::string_view to_string(Policy policy) {
     switch (policy) {
-        case Policy::round_robin: return "round-robin";
-        case Policy::weighted: return "weighted";
-        case Policy::least_conn: return "least-conn";
-        case Policy::ip_hash: return "ip-hash";
-        case Policy::cookie_sticky: return "cookie-sticky";
-        case Policy::random_two: return "random-two";
-        case Policy::uri_hash: return "uri-hash";
+#define NSBOOT_LB_CASE(name, spelling) \
+    case Policy::name: return spelling;
+        NSBOOT_LB_POLICIES(NSBOOT_LB_CASE)
+#undef NSBOOT_LB_CASE
     }
     return "";
 }

@@ -44,8 +44,7 @@ std::string words_of(PathMatch kind) {
 }  // namespace
 
 Codec<Policy> policy() {
-    return choice<Policy>({Policy::round_robin, Policy::weighted, Policy::least_conn, Policy::ip_hash,
-                           Policy::cookie_sticky, Policy::random_two, Policy::uri_hash});
+    return choice<Policy>({policies.begin(), policies.end()});
 }
 
 Codec<ProxyProtocol> proxy_protocol() {

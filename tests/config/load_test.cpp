@@ -140,8 +140,7 @@ TEST(Load, SectionsThatAreGivenEmptyHaveTheirDefaults) {
 }
 
 TEST(Load, EveryPolicyHasItsName) {
-    for (const auto policy : {Policy::round_robin, Policy::weighted, Policy::least_conn, Policy::ip_hash,
-                              Policy::cookie_sticky, Policy::random_two, Policy::uri_hash})
+    for (const auto policy : policies)
         EXPECT_EQ(pool_with("    balance: " + std::string(to_string(policy)) + "\n").balance, policy);
 }
 

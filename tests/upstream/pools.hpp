@@ -111,8 +111,6 @@ inline base::IpAddress client(std::uint32_t number) {
 }
 
 /// Every policy, for what holds for all of them.
-inline constexpr config::Policy every_policy[] = {
-    config::Policy::round_robin,   config::Policy::weighted,   config::Policy::least_conn, config::Policy::ip_hash,
-    config::Policy::cookie_sticky, config::Policy::random_two, config::Policy::uri_hash};
+inline constexpr auto every_policy = config::policies;
 
 }  // namespace nsboot_lb::upstream::testing

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "nsboot_lb/base/cidr.hpp"
+#include "nsboot_lb/config/policy.hpp"
 
 namespace nsboot_lb::config {
 
@@ -45,10 +46,6 @@ struct Listener {
     ProxyProtocol proxy_protocol;
     Position position;
 };
-
-enum class Policy { round_robin, weighted, least_conn, ip_hash, cookie_sticky, random_two, uri_hash };
-/// The policy as the file spells it, such as "least-conn".
-std::string_view to_string(Policy policy);
 
 struct Server {
     std::string name;

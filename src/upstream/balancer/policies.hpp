@@ -1,6 +1,5 @@
 #pragma once
-/// The policies, one file each. A new one is its file, its line here, its line in make_balancer.cpp and its name in
-/// config::Policy. Each makes a Balancer for one worker.
+/// The policies, one file each; how to add one: docs/decisions/balancers.md. Each makes a Balancer for one worker.
 #include <cstdint>
 #include <memory>
 
