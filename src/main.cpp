@@ -7,10 +7,10 @@
 #include <CLI/CLI.hpp>
 #include <boost/asio/io_context.hpp>
 
-#include "explain.hpp"
 #include "inheritance.hpp"
 #include "lifecycle.hpp"
 #include "nsboot_lb/config/load.hpp"
+#include "nsboot_lb/explain/explain.hpp"
 #include "nsboot_lb/observe/log.hpp"
 #include "nsboot_lb/server/server.hpp"
 #include "service.hpp"
@@ -46,17 +46,17 @@ int print_config(const std::string& file) {
     return 0;
 }
 
-CLI::App* add_explain(CLI::App& app, wiring::ExplainArguments& asked) {
-    auto* const explain = app.add_subcommand("explain", "Say what the configuration would do with a request, and why");
-    explain->fallthrough();  // for --config
-    explain->footer("The configuration is that of --config, as for the daemon. Nothing is sent.");
-    explain->add_option("METHOD", asked.method, "Its method, such as GET")->required();
-    explain->add_option("URL", asked.url, "An http:// or https:// URL, or a path alone")->required();
-    explain->add_option("--from", asked.from, "The client's address")->type_name("IP");
-    explain->add_option("-H,--header", asked.headers, "A header field, such as 'X-Role: admin'; as many as needed")
+CLI::App* add_explain(CLI::App& app, explain::Arguments& asked) {
+    auto* const command = app.add_subcommand("explain", "Say what the configuration would do with a request, and why");
+    command->fallthrough();  // for --config
+    command->footer("The configuration is that of --config, as for the daemon. Nothing is sent.");
+    command->add_option("METHOD", asked.method, "Its method, such as GET")->required();
+    command->add_option("URL", asked.url, "An http:// or https:// URL, or a path alone")->required();
+    command->add_option("--from", asked.from, "The client's address")->type_name("IP");
+    command->add_option("-H,--header", asked.headers, "A header field, such as 'X-Role: admin'; as many as needed")
         ->type_name("FIELD")
         ->allow_extra_args(false);
-    return explain;
+    return command;
 }
 
 /// What could not be printed must not pass for printed.
@@ -124,9 +124,9 @@ int main(int count, char** arguments) {
     auto* const prints =
         app.add_flag("--print-config", only_print, "Print the effective configuration with every default and exit");
     app.add_flag("--version", only_version, "Print the versions of the daemon and of its libraries and exit");
-    wiring::ExplainArguments asked;
-    auto* const explain = add_explain(app, asked);
-    explain->excludes(checks)->excludes(prints);
+    nsboot_lb::explain::Arguments asked;
+    auto* const explains = add_explain(app, asked);
+    explains->excludes(checks)->excludes(prints);
     try {
         app.parse(count, arguments);
     } catch (const CLI::ParseError& error) {
@@ -137,7 +137,7 @@ int main(int count, char** arguments) {
             std::cout << wiring::version_text();
             return printed(0);
         }
-        if (explain->parsed()) return printed(wiring::explain(file, asked, std::cout, std::cerr));
+        if (explains->parsed()) return printed(explain::print_explanation(file, asked, std::cout, std::cerr));
         if (only_check) return printed(check(file));
         if (only_print) return printed(print_config(file));
         return run(file, command);

@@ -32,8 +32,9 @@ const std::map<std::string, std::vector<std::string>, std::less<>> below{
     {"filter", {"forward"}},
     {"server", {"filter"}},
     {"admin", {"server"}},
+    {"explain", {"server"}},
     {"wiring", {"admin"}},
-    {"main", {"wiring"}},
+    {"main", {"wiring", "explain"}},
 };
 
 bool may_include(std::string_view from, std::string_view to) {

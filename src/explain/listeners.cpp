@@ -1,8 +1,8 @@
-#include "explain_listeners.hpp"
+#include "listeners.hpp"
 
 #include "nsboot_lb/base/cidr.hpp"
 
-namespace nsboot_lb::wiring {
+namespace nsboot_lb::explain {
 
 namespace {
 
@@ -58,4 +58,4 @@ std::string listeners_text(const config::Config& config, const AskedRequest& ask
     return text.empty() ? nowhere(config, asked) : text;
 }
 
-}  // namespace nsboot_lb::wiring
+}  // namespace nsboot_lb::explain

@@ -1,4 +1,4 @@
-#include "explain_request.hpp"
+#include "request.hpp"
 
 #include <algorithm>
 #include <charconv>
@@ -7,7 +7,7 @@
 #include "nsboot_lb/http/h1/parse.hpp"
 #include "nsboot_lb/http/template.hpp"
 
-namespace nsboot_lb::wiring {
+namespace nsboot_lb::explain {
 
 namespace {
 
@@ -120,7 +120,7 @@ std::expected<Header, std::string> read_header(const std::string& text) {
 
 }  // namespace
 
-std::expected<AskedRequest, std::string> asked_request(const ExplainArguments& arguments) {
+std::expected<AskedRequest, std::string> asked_request(const Arguments& arguments) {
     if (const auto good = check_method(arguments.method); !good) return Wrong(good.error());
     const auto url = split(arguments.url);
     if (!url) return Wrong(url.error());
@@ -156,4 +156,4 @@ std::expected<AskedRequest, std::string> asked_request(const ExplainArguments& a
     return asked;
 }
 
-}  // namespace nsboot_lb::wiring
+}  // namespace nsboot_lb::explain

@@ -5,19 +5,11 @@
 #include <expected>
 #include <optional>
 #include <string>
-#include <string_view>
-#include <vector>
 
 #include "nsboot_lb/base/cidr.hpp"
+#include "nsboot_lb/explain/explain.hpp"
 
-namespace nsboot_lb::wiring {
-
-struct ExplainArguments {
-    std::string method;
-    std::string url;                   ///< http://host[:port]/path?query, https://…, or a path alone
-    std::string from;                  ///< the client's address; empty: this machine's own
-    std::vector<std::string> headers;  ///< "Name: value" each
-};
+namespace nsboot_lb::explain {
 
 struct AskedRequest {
     std::string head;  ///< as it would be received
@@ -31,6 +23,6 @@ struct AskedRequest {
 };
 
 /// The error says which argument is wrong, how, and what to write instead.
-std::expected<AskedRequest, std::string> asked_request(const ExplainArguments& arguments);
+std::expected<AskedRequest, std::string> asked_request(const Arguments& arguments);
 
-}  // namespace nsboot_lb::wiring
+}  // namespace nsboot_lb::explain

@@ -1,4 +1,4 @@
-#include "explain.hpp"
+#include "nsboot_lb/explain/explain.hpp"
 
 #include <exception>
 #include <memory>
@@ -7,7 +7,6 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/thread_pool.hpp>
 
-#include "explain_text.hpp"
 #include "nsboot_lb/config/load.hpp"
 #include "nsboot_lb/forward/explain.hpp"
 #include "nsboot_lb/forward/worker.hpp"
@@ -16,8 +15,9 @@
 #include "nsboot_lb/server/build_snapshot.hpp"
 #include "nsboot_lb/server/names.hpp"
 #include "nsboot_lb/server/server.hpp"
+#include "text.hpp"
 
-namespace nsboot_lb::wiring {
+namespace nsboot_lb::explain {
 
 namespace {
 
@@ -114,7 +114,7 @@ class FreshWorker {
 
 }  // namespace
 
-int explain(const std::string& file, const ExplainArguments& arguments, std::ostream& out, std::ostream& errors) {
+int print_explanation(const std::string& file, const Arguments& arguments, std::ostream& out, std::ostream& errors) {
     const auto asked = asked_request(arguments);
     if (!asked) {
         errors << "nsboot-lb: error: " << asked.error() << '\n';
@@ -142,4 +142,4 @@ int explain(const std::string& file, const ExplainArguments& arguments, std::ost
     return 0;
 }
 
-}  // namespace nsboot_lb::wiring
+}  // namespace nsboot_lb::explain

@@ -1,14 +1,14 @@
-#include "explain_text.hpp"
+#include "text.hpp"
 
 #include <algorithm>
 #include <array>
 
-#include "explain_listeners.hpp"
+#include "listeners.hpp"
 #include "nsboot_lb/base/units.hpp"
 #include "nsboot_lb/forward/worker.hpp"
 #include "nsboot_lb/upstream/retry.hpp"
 
-namespace nsboot_lb::wiring {
+namespace nsboot_lb::explain {
 
 namespace {
 
@@ -262,4 +262,4 @@ std::string explanation_text(const Explained& explained) {
     return Text(explained).take();
 }
 
-}  // namespace nsboot_lb::wiring
+}  // namespace nsboot_lb::explain

@@ -4,12 +4,12 @@
 #include <set>
 #include <string>
 
-#include "explain_request.hpp"
 #include "nsboot_lb/config/config.hpp"
 #include "nsboot_lb/forward/exchange.hpp"
 #include "nsboot_lb/forward/explain.hpp"
+#include "request.hpp"
 
-namespace nsboot_lb::wiring {
+namespace nsboot_lb::explain {
 
 /// More servers of a pool than this are counted instead of listed.
 inline constexpr std::size_t max_listed_servers = 40;
@@ -26,4 +26,4 @@ struct Explained {
 
 std::string explanation_text(const Explained& explained);
 
-}  // namespace nsboot_lb::wiring
+}  // namespace nsboot_lb::explain
