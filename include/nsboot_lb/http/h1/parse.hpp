@@ -1,7 +1,7 @@
 #pragma once
 /// From received bytes to a checked head of HTTP/1.x (RFC 9112). The parser is ours and not Beast's because it is the
 /// half of the user-space cost of a request with many fields, and because it refuses by itself what a front door must
-/// refuse (docs/decisions/0003-head-parser.md). Pure functions, for any thread.
+/// refuse (docs/decisions/head-parser.md). Pure functions, for any thread.
 #include <string>
 #include <string_view>
 
