@@ -102,6 +102,17 @@ class CurlTest(RealTest):
         self.assertEqual(uploaded.status, 0, uploaded.stderr)
         self.assertEqual(json.loads(uploaded.stdout)["sha256"], hashlib.sha256(UPLOAD).hexdigest())
 
+    def test_offer_of_http_2_with_a_body(self):
+        """With --http2 curl asks to switch to h2c and sends its body at once: nobody switches, all of it is served."""
+        for body in (b"name=nsboot", UPLOAD):
+            posted = self.through("/api/images/upload", "--http2", "--verbose", "--header", "Expect:", "--data-binary", "@-",
+                                  data=body)
+            self.assertEqual(posted.status, 0, posted.stderr)
+            self.assertIn("> Upgrade: h2c", posted.stderr)
+            self.assertIn("< HTTP/1.1 200", posted.stderr)
+            answer = json.loads(posted.stdout)
+            self.assertEqual((answer["size"], answer["sha256"]), (len(body), hashlib.sha256(body).hexdigest()))
+
     def test_http_1_0_client(self):
         old = self.through("/images/a?size=100000", "--http1.0", "--include")
         self.assertEqual(old.status, 0, old.stderr)
