@@ -1,5 +1,5 @@
-"""What the soak's clients do, each function one turn of one client. A turn leaves nothing behind, and every request whose
-head has arrived is in the ledger, whatever became of it.
+"""What the soak's clients do, each function one turn of one client. A turn leaves nothing behind, and every request
+whose head has arrived is in the ledger, whatever became of it.
 """
 
 import asyncio
@@ -216,10 +216,12 @@ async def read_half_closed(world, actor):
 
 
 async def read_slowly(world, actor):
+    """But steadily: nobody has a reason to cut it off."""
     token, size = world.ledger.token(), 5_000_000
     async with await Connection.open(world, small=True) as connection:
-        await connection.send(request(target("echo", token, f"size={size}", "main")))
-        judge(world.ledger, actor, await connection.response(pace=(2_000, 0.1, 30)), token, size)
+        await connection.send(request(target("echo", token, f"size={size}", "steady")))
+        response = await connection.response(pace=(2_000, 0.1, 80))
+        judge(world.ledger, actor, response, token, size, may_be_cut=False)
 
 
 async def send_slowly(world, actor):

@@ -26,11 +26,12 @@ from ledger import Ledger  # noqa: E402
 from servers import Server  # noqa: E402
 
 HOSTS = ("127.0.0.31", "127.0.0.32", "127.0.0.33")
+STEADY_HOST = "127.0.0.34"  # whose server never dies
 TURN_SECONDS = 60      # no turn of an actor takes as long
 QUIET_SECONDS = 30     # until everything that was begun has ended
 GROWTH_BYTES = 16 << 20
 GROWTH_SHARE = 0.1
-GROWTH_DESCRIPTORS = 4
+GROWTH_DESCRIPTORS = 16  # pipes are kept for the next
 SERVED_SHARE = 0.9     # of what is asked in plain ways, though servers die
 
 CONFIG = """
@@ -50,10 +51,12 @@ pools:
     servers: [$narrow]
     queue_size: 64
     $common
+  steady: {servers: ["$steady:$port"], $common}
 routes:
   - {name: unwanted, match: {path: /unwanted}, respond: {body: "no, thank you"}}
   - {name: named, match: {path_prefix: /named}, pool: named, timeouts: {response: $response}}
   - {name: narrow, match: {path_prefix: /narrow}, pool: narrow, timeouts: {response: $response}}
+  - {name: steady, match: {path_prefix: /steady}, pool: steady}
   - {name: main, pool: main, timeouts: {response: $response}}
 timeouts: {header: 4s, idle: 10s, body: 5s, send: 5s$half_closed}
 admin: {address: "127.0.0.1:0"}
@@ -70,6 +73,7 @@ class World:
         self.options = options
         self.ledger = Ledger()
         self.servers = [Server(self.ledger, host) for host in HOSTS]
+        self.steady = Server(self.ledger, STEADY_HOST)
         self.hosts = trouble.HostsFile(directory, HOSTS)
         self.passing_path = str(pathlib.Path(directory) / "passing")
         self.gate = asyncio.Event()
@@ -83,12 +87,13 @@ class World:
     def config(self, version):
         listener = f'  - {{address: "unix:{self.passing_path}", name: passing}}' if version % 2 else ""
         addresses = [f"{server.host}:{server.port}" for server in self.servers]
+        weight = 1 + version % 2
         block = COMMON.replace(", keepalive", "\n    keepalive").replace(", passive", "\n    passive")
         text = CONFIG.replace("    $common", "    " + block).replace("$common", COMMON)
-        words = {"workers": self.options.workers, "listener": listener, "name": trouble.HOST_NAME,
+        words = {"workers": self.options.workers, "listener": listener, "name": trouble.HOST_NAME, "steady": STEADY_HOST,
                  "port": self.servers[0].port, "response": f"{4 + version % 3}s",
-                 "servers": ", ".join(f'{{address: "{address}", weight: {1 + version % 2}}}' for address in addresses),
-                 "narrow": ", ".join(f'{{address: "{address}", max_connections: 3}}' for address in addresses),
+                 "servers": ", ".join(f'{{address: "{each}", weight: {weight}}}' for each in addresses),
+                 "narrow": ", ".join(f'{{address: "{each}", max_connections: 3}}' for each in addresses),
                  "half_closed": "" if "close_while_waiting" in self.options.without else ", half_closed: 1s"}
         for word, value in words.items():
             text = text.replace("$" + word, str(value))
@@ -132,7 +137,7 @@ class World:
 
 
 async def be_quiet(world):
-    """Lets every turn end, and returns how large the daemon is once its gauges are at zero. Complains where they stay."""
+    """Lets every turn end, and returns how large the daemon is once its gauges are at zero; complains if they stay."""
     world.gate.clear()
     deadline = time.monotonic() + TURN_SECONDS + 5
     while world.at_work and time.monotonic() < deadline:
@@ -178,7 +183,7 @@ async def go_on(world, seconds):
 
 async def soak(options, directory):
     world = World(options, directory)
-    for server in world.servers:  # one name stands for all of them, so they have one port
+    for server in (*world.servers, world.steady):  # one name stands for all of them, so they have one port
         await server.start(world.servers[0].port)
     world.daemon = await asyncio.to_thread(Daemon, world.config(1), world.hosts.environment())
     crowd = [asyncio.ensure_future(world.act(actor)) for actor, count in actors.CROWD.items() for _ in range(count)

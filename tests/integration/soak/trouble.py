@@ -35,7 +35,8 @@ async def ask_admin(world, method, target):
     """(status, body)"""
     reader, writer = await asyncio.open_connection("127.0.0.1", world.daemon.admin_port)
     try:
-        writer.write(f"{method} {target} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode())
+        lines = "Host: 127.0.0.1\r\nContent-Length: 0\r\nConnection: close\r\n"
+        writer.write(f"{method} {target} HTTP/1.1\r\n{lines}\r\n".encode())
         head, _, body = (await reader.read()).partition(b"\r\n\r\n")
         return int(head.split(b" ")[1]), body.decode()
     finally:
