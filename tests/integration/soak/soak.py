@@ -58,7 +58,7 @@ routes:
   - {name: narrow, match: {path_prefix: /narrow}, pool: narrow, timeouts: {response: $response}}
   - {name: steady, match: {path_prefix: /steady}, pool: steady}
   - {name: main, pool: main, timeouts: {response: $response}}
-timeouts: {header: 4s, idle: 10s, body: 5s, send: 5s$half_closed}
+timeouts: {header: 4s, idle: 60s, body: 20s, send: 5s$half_closed}
 admin: {address: "127.0.0.1:0"}
 logging: {level: info}
 """
@@ -90,7 +90,8 @@ class World:
         weight = 1 + version % 2
         block = COMMON.replace(", keepalive", "\n    keepalive").replace(", passive", "\n    passive")
         text = CONFIG.replace("    $common", "    " + block).replace("$common", COMMON)
-        words = {"workers": self.options.workers, "listener": listener, "name": trouble.HOST_NAME, "steady": STEADY_HOST,
+        words = {"workers": self.options.workers, "listener": listener, "name": trouble.HOST_NAME,
+                 "steady": STEADY_HOST,
                  "port": self.servers[0].port, "response": f"{4 + version % 3}s",
                  "servers": ", ".join(f'{{address: "{each}", weight: {weight}}}' for each in addresses),
                  "narrow": ", ".join(f'{{address: "{each}", max_connections: 3}}' for each in addresses),
