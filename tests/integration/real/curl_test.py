@@ -109,7 +109,7 @@ class CurlTest(RealTest):
                                   data=body)
             self.assertEqual(posted.status, 0, posted.stderr)
             self.assertIn("> Upgrade: h2c", posted.stderr)
-            self.assertIn("< HTTP/1.1 200", posted.stderr)
+            self.assertIn("< HTTP/1.1 201", posted.stderr)
             answer = json.loads(posted.stdout)
             self.assertEqual((answer["size"], answer["sha256"]), (len(body), hashlib.sha256(body).hexdigest()))
 
