@@ -22,28 +22,33 @@ def target(what, token, options="", pool=None):
 
 
 async def ask(world, actor, connection, method="GET", lines="", pool=None, what="echo"):
-    """One exchange; whether the connection goes on."""
+    """One exchange; its response."""
     token, size = world.ledger.token(), some_size()
     options = f"size={size}" + random.choice(("", "&chunked"))
     body = request_body(token, some_size()) if method in ("POST", "PUT") else b""
     await connection.send(request(target(what, token, options, pool), method, lines, body))
     response = await connection.response(method)
     judge(world.ledger, actor, response, token, size, method)
-    return not response.end and response.fields.get("connection") != "close"
+    return response
+
+
+def is_last(response):
+    return response.end or response.fields.get("connection") == "close"
 
 
 async def browse(world, actor):
     """Keeps its connection."""
     async with await Connection.open(world) as connection:
         for _ in range(20):
-            if not await ask(world, actor, connection, random.choice(("GET", "GET", "HEAD", "POST", "PUT"))):
+            method = random.choice(("GET", "GET", "HEAD", "POST", "PUT"))
+            if is_last(await ask(world, actor, connection, method)):
                 return
 
 
 async def fresh(world, actor):
     async with await Connection.open(world) as connection:
-        await ask(world, actor, connection, lines="Connection: close\r\n")
-        if await connection.reader.read(1):
+        response = await ask(world, actor, connection, lines="Connection: close\r\n")
+        if not response.end and await connection.reader.read(1):
             world.ledger.complain(actor, "there is something behind the last answer")
 
 
@@ -54,7 +59,7 @@ async def pipeline(world, actor):
         for token, size in asked:
             response = await connection.response()
             judge(world.ledger, actor, response, token, size)
-            if response.end or response.fields.get("connection") == "close":
+            if is_last(response):
                 # What is behind was not looked at by anybody, and is not counted.
                 return
 
@@ -86,7 +91,7 @@ async def early_answer(world, actor):
     async with await Connection.open(world) as connection:
         await connection.send(data[:-100_000])
         response = await connection.response()
-        if not judge(world.ledger, actor, response, token, 1000) or response.fields.get("connection") == "close":
+        if not judge(world.ledger, actor, response, token, 1000) or is_last(response):
             return
         await connection.send(data[-100_000:])
         await ask(world, actor, connection)
@@ -96,7 +101,7 @@ async def offer_h2c(world, actor):
     """As Java's HttpClient: served as if nothing had been offered."""
     lines = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABk\r\n"
     async with await Connection.open(world) as connection:
-        if await ask(world, actor, connection, "POST", lines):
+        if not is_last(await ask(world, actor, connection, "POST", lines)):
             await ask(world, actor, connection)
 
 
@@ -308,7 +313,7 @@ async def unasked_bytes(world, actor):
             await connection.send(request(target("unasked", token, f"size={size}")))
             response = await connection.response()
             judge(world.ledger, actor, response, token, size)
-            if response.end or response.fields.get("connection") == "close":
+            if is_last(response):
                 return
 
 

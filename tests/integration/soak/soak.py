@@ -32,7 +32,7 @@ QUIET_SECONDS = 30     # until everything that was begun has ended
 GROWTH_BYTES = 16 << 20
 GROWTH_SHARE = 0.1
 GROWTH_DESCRIPTORS = 16  # pipes are kept for the next
-SERVED_SHARE = 0.9     # of what is asked in plain ways, though servers die
+SERVED_SHARE = 0.75    # of what is asked in plain ways, though servers die
 
 CONFIG = """
 workers: $workers
