@@ -2,6 +2,7 @@
 /// listener: by a stop, or by a reload that takes the listener away.
 #include <atomic>
 #include <chrono>
+#include <functional>
 #include <signal.h>
 #include <string>
 #include <thread>
@@ -14,6 +15,7 @@
 #include "client.hpp"
 #include "daemon.hpp"
 #include "standstill.hpp"
+#include "temporary_directory.hpp"
 
 namespace nsboot_lb::test {
 namespace {
@@ -95,17 +97,8 @@ TEST(Backlog, AllInItAreServedWhenAReloadTakesTheListenerAway) {
 }
 
 /// Clients who come all the time, while the listener comes and goes: refused, or served, and nothing between.
-TEST(Backlog, WhoConnectsIsServedHoweverOftenTheListenerComesAndGoes) {
-    const std::string listener = "  - {address: \"$other\", name: other}";
-    // A loopback address of its own: an outgoing connection could have the port while the listener is away.
-    const std::string host = "127.0.0.41";
-    std::uint16_t port = 0;
-    {
-        const int descriptor = listen_on("", 0, 1);
-        port = local_port(descriptor);
-        ::close(descriptor);
-    }
-    const auto there = substitute(with(listener, "2"), {{"$other", host + ":" + std::to_string(port)}});
+void expect_none_lost(const std::string& address, const std::function<Client()>& connect) {
+    const auto there = substitute(with("  - {address: \"$other\", name: other}", "2"), {{"$other", address}});
     Daemon daemon{there};
     std::atomic<bool> stop = false;
     std::atomic<int> served = 0;
@@ -113,7 +106,7 @@ TEST(Backlog, WhoConnectsIsServedHoweverOftenTheListenerComesAndGoes) {
     const auto come = [&] {
         while (!stop) {
             try {
-                Client client = Client::at(host, port);
+                Client client = connect();
                 client.send("GET /here HTTP/1.1\r\nHost: example.com\r\nConnection: close\r\n\r\n");
                 ++(client.response().body == "here" ? served : lost);
             } catch (const Failure&) {
@@ -133,6 +126,21 @@ TEST(Backlog, WhoConnectsIsServedHoweverOftenTheListenerComesAndGoes) {
     }
     EXPECT_EQ(lost, 0) << "beside " << served << " who were served";
     EXPECT_GT(served, 0);
+}
+
+TEST(Backlog, WhoConnectsIsServedHoweverOftenTheListenerComesAndGoes) {
+    // A loopback address of its own: an outgoing connection could have the port while the listener is away.
+    const std::string host = "127.0.0.41";
+    const int descriptor = listen_on("", 0, 1);
+    const auto port = local_port(descriptor);
+    ::close(descriptor);
+    expect_none_lost(host + ":" + std::to_string(port), [=] { return Client::at(host, port); });
+}
+
+TEST(Backlog, WhoConnectsToAUnixSocketIsServedHoweverOftenItComesAndGoes) {
+    const TemporaryDirectory directory;
+    const auto path = (directory.path() / "other").string();
+    expect_none_lost("unix:" + path, [=] { return Client{path}; });
 }
 
 }  // namespace

@@ -138,7 +138,10 @@ TEST_F(ConnectionLimitTest, ManyWhoDripAreNoHindrance) {
                                                : post("/here", "Content-Length: 1000000\r\n", "x");
         clients.back()->send(begin);
     }
-    for (std::size_t i = 0; i < 2 * limit; ++i) expect_newcomer_served();
+    for (std::size_t i = 0; i < 2 * limit; ++i) {
+        SCOPED_TRACE(i);
+        expect_newcomer_served();
+    }
     EXPECT_LE(daemon_.metric("nsboot_lb_client_connections"), limit);
 }
 
@@ -180,7 +183,7 @@ TEST_F(ConnectionLimitTest, NobodyWhoIsAtWorkMakesRoom) {
         idle.push_back(std::make_unique<Client>(daemon_.port()));
         idle.back()->send(get("/here"));
         ASSERT_TRUE(idle.back()->readable_within(soon)) << i;
-        EXPECT_EQ(idle.back()->response().body, "here");
+        EXPECT_EQ(idle.back()->response().body, "here") << i;
     }
     upload.send(std::string(1000, 'x'));
     EXPECT_EQ(upload.response().status(), 200);
