@@ -58,10 +58,10 @@ class Answered {
         if (parse_response(bytes, {}, head, mended, error) != Parsed::complete)
             throw std::invalid_argument("not a response");
     }
-    /// The head, with `body` behind it, as the client gets it.
-    std::string send(std::string body = {}) {
+    /// The head, with `text` behind it, as the client gets it.
+    std::string send(std::string text = {}) {
         start();
-        const auto taken = write(std::move(body));
+        const auto taken = write(std::move(text));
         EXPECT_EQ(taken.status, IoStatus::ok);
         EXPECT_FALSE(writer.holds());
         stream.shutdown_write();

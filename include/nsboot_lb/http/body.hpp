@@ -27,7 +27,7 @@ class Input {
     }
     /// Forgets the bytes, and the memory too.
     void clear() {
-        bytes_ = {};
+        bytes_ = std::string{};
         begin_ = 0;
     }
 
