@@ -29,14 +29,10 @@ bool equal(const Digest& a, const Digest& b) {
     return CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
 }
 
-/// A user and the memory of the last password that was right. There is one right password, so one is enough, and the
-/// memory is bounded by the file.
-class User {
+/// The last password that was right. There is one right password, so one is enough, and what is remembered is bounded
+/// by the file.
+class Memory {
   public:
-    explicit User(PasswordHash hash) : hash_(std::move(hash)) {}
-
-    bool has_password(std::string_view password) const { return hash_.matches(password); }
-
     bool remembers(const Digest& digest) const {
         const std::scoped_lock lock(mutex_);
         return last_right_ && equal(*last_right_, digest);
@@ -47,9 +43,13 @@ class User {
     }
 
   private:
-    PasswordHash hash_;
     mutable std::mutex mutex_;
     std::optional<Digest> last_right_;
+};
+
+struct User {
+    PasswordHash hash;
+    std::shared_ptr<Memory> memory = std::make_shared<Memory>();  ///< the same in each reading that has this hash
 };
 
 }  // namespace
@@ -57,7 +57,7 @@ class User {
 struct Htpasswd::Users {
     std::map<std::string, User, std::less<>> by_name;
     std::vector<User*> in_order;  ///< of by_name, for stand_in()
-    Digest key{};                 ///< of digest(), made anew for each load
+    Digest key{};                 ///< of digest(), the first reading's
 
     /// Of a pair; the user's name holds no ":" that could shift the border.
     std::optional<Digest> digest(std::string_view user, std::string_view password) const {
@@ -109,14 +109,15 @@ std::optional<std::string> add_line(std::string_view line, std::map<std::string,
     const auto rest = line.substr(colon + 1);
     auto hash = PasswordHash::parse(rest.substr(0, rest.find(':')));
     if (!hash) return "user " + quoted(user) + " has " + hash.error();
-    if (!users.try_emplace(std::string(user), std::move(*hash)).second)
+    if (!users.try_emplace(std::string(user), User{std::move(*hash)}).second)
         return "user " + quoted(user) + " is there twice";
     return std::nullopt;
 }
 
 }  // namespace
 
-std::expected<Htpasswd, std::string> Htpasswd::parse(std::string_view text, std::string_view name) {
+std::expected<Htpasswd, std::string> Htpasswd::parse(std::string_view text, std::string_view name,
+                                                     const Htpasswd* before) {
     auto users = std::make_unique<Users>();
     for (std::size_t number = 1; !text.empty(); ++number) {
         auto line = text.substr(0, text.find('\n'));
@@ -127,13 +128,19 @@ std::expected<Htpasswd, std::string> Htpasswd::parse(std::string_view text, std:
             return std::unexpected(message(name, number, *problem));
     }
     for (auto& [user, entry] : users->by_name) users->in_order.push_back(&entry);
-    if (RAND_bytes(users->key.data(), static_cast<int>(users->key.size())) != 1) {
+    if (before != nullptr) {
+        users->key = before->users_->key;
+        for (auto& [user, entry] : users->by_name) {
+            const auto* const known = before->users_->find(user);
+            if (known != nullptr && known->hash == entry.hash) entry.memory = known->memory;
+        }
+    } else if (RAND_bytes(users->key.data(), static_cast<int>(users->key.size())) != 1) {
         return std::unexpected(std::string(name) + ": no random numbers to be had");
     }
     return Htpasswd(std::move(users));
 }
 
-std::expected<Htpasswd, std::string> Htpasswd::load(const std::filesystem::path& file) {
+std::expected<Htpasswd, std::string> Htpasswd::load(const std::filesystem::path& file, const Htpasswd* before) {
     std::ifstream stream(file, std::ios::binary);
     if (!stream) return std::unexpected(file.string() + ": " + std::strerror(errno));
     std::string text(max_file_bytes + 1, '\0');
@@ -141,7 +148,7 @@ std::expected<Htpasswd, std::string> Htpasswd::load(const std::filesystem::path&
     if (stream.bad()) return std::unexpected(file.string() + ": " + std::strerror(errno));
     text.resize(static_cast<std::size_t>(stream.gcount()));
     if (text.size() > max_file_bytes) return std::unexpected(file.string() + ": larger than 1 MiB");
-    return parse(text, file.string());
+    return parse(text, file.string(), before);
 }
 
 Htpasswd::Htpasswd(std::unique_ptr<Users> users) : users_(std::move(users)) {}
@@ -157,7 +164,7 @@ bool Htpasswd::remembers(std::string_view user, std::string_view password) const
     if (password.size() > max_password_bytes) return false;
     const auto digest = users_->digest(user, password);
     const User* const known = users_->find(user);
-    return digest && known != nullptr && known->remembers(*digest);
+    return digest && known != nullptr && known->memory->remembers(*digest);
 }
 
 bool Htpasswd::verify(std::string_view user, std::string_view password) const {
@@ -166,11 +173,11 @@ bool Htpasswd::verify(std::string_view user, std::string_view password) const {
     const auto of_name = users_->digest(user, {});
     if (!digest || !of_name) return false;
     User* const known = users_->find(user);
-    if (known != nullptr && known->remembers(*digest)) return true;
+    if (known != nullptr && known->memory->remembers(*digest)) return true;
     const User* const checked = known != nullptr ? known : users_->stand_in(*of_name);
-    const bool right = checked != nullptr && checked->has_password(password);
+    const bool right = checked != nullptr && checked->hash.matches(password);
     if (!right || known == nullptr) return false;
-    known->remember(*digest);
+    known->memory->remember(*digest);
     return true;
 }
 

@@ -15,6 +15,7 @@ class PasswordHash {
 
     /// Compares in a time that does not depend on where the hashes differ. A password with a NUL matches nothing.
     bool matches(std::string_view password) const;
+    bool operator==(const PasswordHash&) const = default;
 
   private:
     explicit PasswordHash(std::string_view text) : text_(text) {}

@@ -54,6 +54,12 @@ BucketRule::TimePoint BucketRule::give_back(std::uint64_t bytes, TimePoint full_
     return full_at - cost_of(bytes);
 }
 
+BucketRule::TimePoint BucketRule::as_full_as(const BucketRule& other, TimePoint full_at, TimePoint now) const {
+    if (full_at <= now) return full_at;
+    const Wide missing = Wide((full_at - now).count()) * Wide(capacity_.count()) / Wide(other.capacity_.count());
+    return now + Nanoseconds(static_cast<std::int64_t>(std::min<Wide>(missing, longest_cost_ns)));
+}
+
 std::uint64_t usual_burst_bytes(std::uint64_t bytes_per_second) {
     return std::max<std::uint64_t>(bytes_per_second / 10, 16 * 1024);
 }
@@ -64,11 +70,17 @@ std::uint64_t TokenBucket::take(std::uint64_t wanted_bytes, TimePoint now) {
     return grant.bytes;
 }
 
-// The word is all that the threads share, so no order with other memory is needed.
+// Each word stands for itself, so no order with other memory is needed: who takes while the limit changes is granted
+// something between the two.
+BucketRule SharedTokenBucket::rule() const {
+    return {bytes_per_second_.load(std::memory_order_relaxed), burst_bytes_.load(std::memory_order_relaxed)};
+}
+
 std::uint64_t SharedTokenBucket::take(std::uint64_t wanted_bytes, TimePoint now) {
+    const auto valid = rule();
     auto seen = full_at_.load(std::memory_order_relaxed);
     for (;;) {
-        const auto grant = rule_.take(wanted_bytes, at(seen), now);
+        const auto grant = valid.take(wanted_bytes, at(seen), now);
         if (grant.bytes == 0) return 0;
         const auto next = grant.full_at.time_since_epoch().count();
         if (full_at_.compare_exchange_weak(seen, next, std::memory_order_relaxed)) return grant.bytes;
@@ -76,12 +88,23 @@ std::uint64_t SharedTokenBucket::take(std::uint64_t wanted_bytes, TimePoint now)
 }
 
 SharedTokenBucket::TimePoint SharedTokenBucket::ready_at(std::uint64_t wanted_bytes) const {
-    return rule_.ready_at(wanted_bytes, at(full_at_.load(std::memory_order_relaxed)));
+    return rule().ready_at(wanted_bytes, at(full_at_.load(std::memory_order_relaxed)));
 }
 
 void SharedTokenBucket::give_back(std::uint64_t bytes) {
-    const auto since_epoch = rule_.give_back(bytes, TimePoint{}).time_since_epoch().count();
+    const auto since_epoch = rule().give_back(bytes, TimePoint{}).time_since_epoch().count();
     full_at_.fetch_add(since_epoch, std::memory_order_relaxed);
+}
+
+void SharedTokenBucket::change(std::uint64_t bytes_per_second, std::uint64_t burst_bytes, TimePoint now) {
+    const auto before = rule();
+    const BucketRule after{bytes_per_second, burst_bytes};
+    bytes_per_second_.store(bytes_per_second, std::memory_order_relaxed);
+    burst_bytes_.store(burst_bytes, std::memory_order_relaxed);
+    auto seen = full_at_.load(std::memory_order_relaxed);
+    while (!full_at_.compare_exchange_weak(seen, after.as_full_as(before, at(seen), now).time_since_epoch().count(),
+                                           std::memory_order_relaxed)) {
+    }
 }
 
 }  // namespace nsboot_lb::base

@@ -94,6 +94,32 @@ TEST(Htpasswd, RemembersWhatWasRightAndNothingElse) {
     EXPECT_FALSE(users.remembers("b", "correct horse"));
 }
 
+TEST(Htpasswd, ReadAnewRemembersUsersWhoseLineIsTheSame) {
+    const std::string same = "same:" + std::string(bcrypt_2y) + "\n";
+    const auto first = users_of(same + "changed:" + std::string(bcrypt_2y) + "\nremoved:" + std::string(sha1) + "\n");
+    for (const auto* user : {"same", "changed", "removed"}) ASSERT_TRUE(first.verify(user, "correct horse"));
+
+    auto second = Htpasswd::parse("# moved\nchanged:" + std::string(bcrypt_2b) + "\n" + same, "users", &first);
+    ASSERT_TRUE(second);
+    EXPECT_TRUE(second->remembers("same", "correct horse"));
+    EXPECT_FALSE(second->remembers("same", "wrong"));
+    EXPECT_FALSE(second->remembers("changed", "correct horse"));
+    EXPECT_FALSE(second->remembers("removed", "correct horse"));
+    EXPECT_FALSE(second->verify("removed", "correct horse"));
+
+    const auto third = Htpasswd::parse(same, "users", &*second);
+    ASSERT_TRUE(third);
+    EXPECT_TRUE(third->remembers("same", "correct horse"));
+}
+
+TEST(Htpasswd, WhatAnEarlierReadingFindsRightTheLaterOneKnows) {
+    const auto first = users_of("a:" + std::string(sha1) + "\n");
+    const auto second = Htpasswd::parse("a:" + std::string(sha1) + "\n", "users", &first);
+    ASSERT_TRUE(second);
+    ASSERT_TRUE(first.verify("a", "correct horse"));
+    EXPECT_TRUE(second->remembers("a", "correct horse"));
+}
+
 TEST(Htpasswd, FromSeveralThreadsAtOnce) {
     const auto users = users_of("a:" + std::string(bcrypt_2y) + "\nb:" + std::string(sha1) + "\n");
     std::vector<int> right(4);

@@ -124,6 +124,22 @@ TEST(TokenBucket, NeverExceedsTheLimitInAnyWindow) {
     }
 }
 
+TEST(SharedTokenBucket, KeepsItsFillInProportionWhenTheLimitChanges) {
+    SharedTokenBucket bucket(1'000'000, 100'000);
+    ASSERT_EQ(bucket.take(75'000, start), 75'000U);
+    bucket.change(4'000'000, 200'000, start);
+    EXPECT_EQ(bucket.take(200'000, start), 50'000U) << "a quarter was left";
+    bucket.change(1'000'000, 100'000, start);
+    EXPECT_EQ(bucket.take(100'000, start), 0U) << "what is empty stays so";
+    EXPECT_EQ(bucket.take(100'000, start + 50ms), 50'000U) << "and fills up as the new limit says";
+}
+
+TEST(SharedTokenBucket, ThatIsFullStaysFullWhateverItsLimit) {
+    SharedTokenBucket bucket(1'000'000, 100'000);
+    bucket.change(2'000'000, 300'000, start);
+    EXPECT_EQ(bucket.take(500'000, start), 300'000U);
+}
+
 TEST(SharedTokenBucket, ThreadsTogetherGetTheBurstAndNotAByteMore) {
     constexpr std::uint64_t burst = 1'000'000;
     SharedTokenBucket bucket(1'000'000, burst);

@@ -1,7 +1,7 @@
 #pragma once
 /// The users of an htpasswd file, read once with the configuration and part of a Snapshot. Any thread may ask; what is
 /// shared between them is, for each user, a keyed digest of the password that was last found right. No password is
-/// kept.
+/// kept. What is remembered of a user survives a reload for as long as the user's hash stays the same.
 #include <cstddef>
 #include <expected>
 #include <filesystem>
@@ -19,10 +19,13 @@ class Htpasswd {
     /// A longer password is wrong without a look.
     static constexpr std::size_t max_password_bytes = 512;
 
-    /// An error reads "FILE:LINE: what is wrong" and never shows a password. Reads from disk: for the control thread.
-    static std::expected<Htpasswd, std::string> load(const std::filesystem::path& file);
+    /// An error reads "FILE:LINE: what is wrong" and never shows a password. Reads from disk: not for an event loop.
+    /// Shares with `before`, an earlier reading, what is remembered of users who have the same hash there.
+    static std::expected<Htpasswd, std::string> load(const std::filesystem::path& file,
+                                                     const Htpasswd* before = nullptr);
     /// The same for text in memory; `name` stands for the file.
-    static std::expected<Htpasswd, std::string> parse(std::string_view text, std::string_view name);
+    static std::expected<Htpasswd, std::string> parse(std::string_view text, std::string_view name,
+                                                      const Htpasswd* before = nullptr);
 
     ~Htpasswd();
     Htpasswd(Htpasswd&&) noexcept;

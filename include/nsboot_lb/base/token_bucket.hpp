@@ -26,6 +26,8 @@ class BucketRule {
     Grant take(std::uint64_t wanted_bytes, TimePoint full_at, TimePoint now) const;
     TimePoint ready_at(std::uint64_t wanted_bytes, TimePoint full_at) const;
     TimePoint give_back(std::uint64_t bytes, TimePoint full_at) const;
+    /// When a bucket of this rule is full that is filled as far as one of `other` is now.
+    TimePoint as_full_as(const BucketRule& other, TimePoint full_at, TimePoint now) const;
 
   private:
     Nanoseconds cost_of(std::uint64_t bytes) const;
@@ -67,16 +69,22 @@ class SharedTokenBucket {
     using TimePoint = BucketRule::TimePoint;
 
     SharedTokenBucket(std::uint64_t bytes_per_second, std::uint64_t burst_bytes)
-        : rule_(bytes_per_second, burst_bytes) {}
+        : bytes_per_second_(bytes_per_second), burst_bytes_(burst_bytes) {}
 
     std::uint64_t take(std::uint64_t wanted_bytes, TimePoint now);
     TimePoint ready_at(std::uint64_t wanted_bytes) const;
     void give_back(std::uint64_t bytes);
+    /// Another limit from now on, while others may take; what is in the bucket stays the same part of the whole. For
+    /// one thread at a time.
+    void change(std::uint64_t bytes_per_second, std::uint64_t burst_bytes, TimePoint now);
 
   private:
     static constexpr std::size_t cache_line_bytes = 64;
 
-    BucketRule rule_;
+    BucketRule rule() const;
+
+    std::atomic<std::uint64_t> bytes_per_second_;
+    std::atomic<std::uint64_t> burst_bytes_;
     alignas(cache_line_bytes) std::atomic<TimePoint::rep> full_at_{0};  ///< since the clock's epoch
 };
 
