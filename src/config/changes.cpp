@@ -52,7 +52,10 @@ std::string text_of(const Node& value, bool hides) {
 }
 
 bool same(const Node& a, const Node& b) {
-    return to_flow_yaml(a) == to_flow_yaml(b);
+    return a.kind == b.kind && a.text == b.text && std::ranges::equal(a.items, b.items, same) &&
+           std::ranges::equal(a.entries, b.entries, [](const Entry& one, const Entry& other) {
+               return one.key == other.key && same(one.value, other.value);
+           });
 }
 
 bool is_list_of_maps(const Node& node) {
@@ -70,30 +73,42 @@ std::string label_of(const Node& item) {
 
 /// The members of a list under their labels; what has the label of one before it (listeners on any free port) is told
 /// apart by a number.
-Node by_label(const Node& list) {
+Node by_label(Node& list) {
     auto members = Node::map();
+    members.entries.reserve(list.items.size());
     std::map<std::string, int> seen;
-    for (const auto& item : list.items) {
+    for (auto& item : list.items) {
         auto label = label_of(item);
         if (const int count = ++seen[label]; count > 1) label += "#" + std::to_string(count);
-        members.set(label, item);
+        members.set(label, std::move(item));
     }
     return members;
 }
 
-/// The values of a map by their keys: there may be thousands.
-std::unordered_map<std::string_view, const Node*> by_key(const Node& map) {
-    std::unordered_map<std::string_view, const Node*> values;
-    for (const auto& entry : map.entries) values.emplace(entry.key, &entry.value);
-    return values;
-}
+/// Finds the keys of a map that may have thousands.
+class Index {
+  public:
+    explicit Index(Node& map) : map_(map) {
+        if (map.entries.size() <= few) return;
+        for (auto& entry : map.entries) values_.emplace(entry.key, &entry.value);
+    }
+    Node* find(std::string_view key) const {
+        if (map_.entries.size() <= few) return map_.find(key);
+        const auto found = values_.find(key);
+        return found != values_.end() ? found->second : nullptr;
+    }
+
+  private:
+    static constexpr std::size_t few = 32;  ///< are looked through faster than put into an index
+    Node& map_;
+    std::unordered_map<std::string_view, Node*> values_;
+};
 
 /// The names that both have, in the order of the first.
-Node common_names(const Node& of, const Node& with) {
-    const auto others = by_key(with);
+Node common_names(const Node& of, const Index& with) {
     auto names = Node::sequence();
     for (const auto& entry : of.entries)
-        if (others.contains(entry.key)) names.push(Node::of_text(entry.key));
+        if (with.find(entry.key) != nullptr) names.push(Node::of_text(entry.key));
     return names;
 }
 
@@ -110,21 +125,22 @@ struct Place {
 
 class Comparison {
   public:
-    void compare_maps(const Place& place, const Node& before, const Node& after) {
-        static const Node absent;
-        const auto old_values = by_key(before);
-        const auto new_values = by_key(after);
-        for (const auto& entry : before.entries) {
-            const auto now = new_values.find(entry.key);
-            compare(place.below(entry.key), entry.value, now == new_values.end() ? absent : *now->second);
+    /// Takes what they hold.
+    void compare_maps(const Place& place, Node& before, Node& after) {
+        Node absent;
+        const Index before_by_key{before};
+        const Index after_by_key{after};
+        for (auto& entry : before.entries) {
+            auto* now = after_by_key.find(entry.key);
+            compare(place.below(entry.key), entry.value, now == nullptr ? absent : *now);
         }
-        for (const auto& entry : after.entries)
-            if (!old_values.contains(entry.key)) compare(place.below(entry.key), absent, entry.value);
+        for (auto& entry : after.entries)
+            if (before_by_key.find(entry.key) == nullptr) compare(place.below(entry.key), absent, entry.value);
     }
     std::vector<Change> take() { return std::move(changes_); }
 
   private:
-    void compare(const Place& place, const Node& before, const Node& after) {
+    void compare(const Place& place, Node& before, Node& after) {
         if (before.is_map() && after.is_map())
             compare_maps(place, before, after);
         else if (is_list_of_maps(before) && is_list_of_maps(after))
@@ -133,11 +149,11 @@ class Comparison {
             add(place, before, after);
     }
 
-    void compare_lists(const Place& place, const Node& before, const Node& after) {
-        const auto old_members = by_label(before);
-        const auto new_members = by_label(after);
-        const auto old_order = common_names(old_members, new_members);
-        const auto new_order = common_names(new_members, old_members);
+    void compare_lists(const Place& place, Node& before, Node& after) {
+        auto old_members = by_label(before);
+        auto new_members = by_label(after);
+        const auto old_order = common_names(old_members, Index{new_members});
+        const auto new_order = common_names(new_members, Index{old_members});
         if (!same(old_order, new_order)) add(place, old_order, new_order);
         compare_maps(place, old_members, new_members);
     }
@@ -163,7 +179,9 @@ std::string_view to_string(ChangeKind kind) {
 
 std::vector<Change> changes(const Config& before, const Config& after) {
     Comparison comparison;
-    comparison.compare_maps({}, write_section(root_section(), &before), write_section(root_section(), &after));
+    auto old_tree = write_section(root_section(), &before);
+    auto new_tree = write_section(root_section(), &after);
+    comparison.compare_maps({}, old_tree, new_tree);
     return comparison.take();
 }
 

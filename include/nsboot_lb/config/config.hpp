@@ -211,7 +211,8 @@ struct RouteTimeouts {
 };
 
 struct Route {
-    std::string name;  ///< default: "route-N", N counted from 1
+    std::string name;    ///< default: "route-N", N counted from 1
+    bool named = false;  ///< it was given
     Match match;
     std::string pool;  ///< exactly one of pool, redirect and respond is given
     std::optional<Redirect> redirect;

@@ -68,8 +68,11 @@ const Section& root_section() {
             key("shutdown", &Config::shutdown, nested(shutdown_section()), "How the daemon stops."),
         },
         [](const Node&, Config& config, Reader&) {
-            for (std::size_t i = 0; i < config.routes.size(); ++i)
-                if (config.routes[i].name.empty()) config.routes[i].name = "route-" + std::to_string(i + 1);
+            for (std::size_t i = 0; i < config.routes.size(); ++i) {
+                auto& route = config.routes[i];
+                route.named = !route.name.empty();
+                if (!route.named) route.name = "route-" + std::to_string(i + 1);
+            }
         });
     return section;
 }
