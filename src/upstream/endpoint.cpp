@@ -156,6 +156,16 @@ void EndpointState::set_passive_policy(PassivePolicy policy, TimePoint now) {
     announce(change, "passive health is off", now);
 }
 
+void EndpointState::join(std::uint64_t activation, const ServerKeys& keys, TimePoint now) {
+    if (activation_ != 0 && keys_ != keys) {
+        set_admin_state(AdminState::up, now);
+        override_weight(std::nullopt, now);
+    }
+    if (activation > 1 && activation_ + 1 < activation) begin_slow_start(now);
+    activation_ = activation;
+    keys_ = keys;
+}
+
 void EndpointState::begin_slow_start(TimePoint now) {
     slow_start_begin_.store(to_ns(now), std::memory_order_relaxed);
 }

@@ -36,10 +36,14 @@ Endpoint unbound_endpoint(const config::Pool& pool, const config::Server& server
     return endpoint;
 }
 
-std::vector<Endpoint> expand(const config::Pool& pool, const Addresses& addresses) {
+std::vector<Endpoint> expand(const PoolBasis& basis, const Addresses& addresses) {
+    const auto& pool = *basis.config;
     std::vector<Endpoint> endpoints;
-    for (const auto& server : pool.servers) {
+    endpoints.reserve(pool.servers.size());
+    for (std::size_t i = 0; i < pool.servers.size(); ++i) {
+        const auto& server = pool.servers[i];
         auto endpoint = unbound_endpoint(pool, server);
+        endpoint.counters = basis.counts.servers[i];
         if (!server.unix_path.empty()) {
             endpoint.unix_path = server.unix_path;
             endpoint.text = server.address();
@@ -58,16 +62,15 @@ std::vector<Endpoint> expand(const config::Pool& pool, const Addresses& addresse
     return endpoints;
 }
 
-const Endpoint* same_endpoint(const Pool* pool, const Endpoint& wanted) {
-    if (pool == nullptr) return nullptr;
-    const auto found = std::ranges::find_if(pool->endpoints(), [&](const Endpoint& endpoint) {
-        return endpoint.server == wanted.server && endpoint.text == wanted.text;
-    });
-    return found != pool->endpoints().end() ? &*found : nullptr;
-}
-
-bool same_keys(const Endpoint& a, const Endpoint& b) {
-    return a.configured_weight == b.configured_weight && a.max_connections == b.max_connections && a.backup == b.backup;
+std::vector<Endpoint> endpoints_of(const PoolBasis& basis, const Addresses& addresses) {
+    auto endpoints = expand(basis, addresses);
+    for (auto& endpoint : endpoints) {
+        endpoint.state = basis.state->endpoints.get(endpoint.server + ' ' + endpoint.text, [&] {
+            return std::make_shared<EndpointState>(basis.state, endpoint.server, endpoint.text,
+                                                   passive_policy(*basis.config));
+        });
+    }
+    return endpoints;
 }
 
 bool contains(std::span<const std::uint16_t> tried, std::size_t index) {
@@ -83,43 +86,42 @@ void PoolState::report(const Transition& transition) const {
     if (on_transition_) on_transition_(transition);
 }
 
-Pool::Pool(config::Pool config, const Addresses& addresses, const Pool* previous, const PoolSurroundings& surroundings)
-    : config_(std::move(config)),
-      endpoints_(expand(config_, addresses)),
-      cookie_key_(surroundings.cookie_key),
-      takeovers_(endpoints_.size()),
-      state_(previous != nullptr ? previous->state_
-                                 : std::make_shared<PoolState>(config_.name, surroundings.on_transition)),
-      counters_(surroundings.statistics.pool(config_.name)) {
-    for (auto& endpoint : endpoints_) {
-        endpoint.counters = surroundings.statistics.server(config_.name, endpoint.server);
-        auto& takeover = takeovers_[endpoint.index];
-        if (const auto* before = same_endpoint(previous, endpoint)) {
-            endpoint.state = before->state;
-            takeover.touched = !same_keys(endpoint, *before);
-        } else {
-            endpoint.state =
-                std::make_shared<EndpointState>(state_, endpoint.server, endpoint.text, passive_policy(config_));
-            takeover.fresh = previous != nullptr;
-        }
-    }
+PoolCounts counts_of(const config::Pool& pool, observe::Statistics& statistics) {
+    PoolCounts counts{.pool = statistics.pool(pool.name), .servers = {}};
+    for (const auto& server : pool.servers) counts.servers.push_back(statistics.server(pool.name, server.name));
+    return counts;
 }
+
+Pool::Pool(std::shared_ptr<const PoolBasis> basis, const Addresses& addresses)
+    : basis_(std::move(basis)), endpoints_(endpoints_of(*basis_, addresses)) {}
 
 Pool::~Pool() = default;
 
 void Pool::activate(TimePoint now) const {
+    const auto activation = ++state().activations;
     for (const auto& endpoint : endpoints_) {
-        const auto takeover = takeovers_[endpoint.index];
-        auto& state = *endpoint.state;
-        state.set_passive_policy(passive_policy(config_), now);
-        if (!config_.health_check) state.set_active_health(true, "no longer checked", now);
-        if (takeover.touched) {
-            state.set_admin_state(AdminState::up, now);
-            state.override_weight(std::nullopt, now);
-        }
-        if (takeover.fresh) state.begin_slow_start(now);
+        auto& joining = *endpoint.state;
+        joining.set_passive_policy(passive_policy(config()), now);
+        if (!config().health_check) joining.set_active_health(true, "no longer checked", now);
+        joining.join(activation, {endpoint.configured_weight, endpoint.max_connections, endpoint.backup}, now);
     }
-    state_->availability_changed(now);
+    state().queue.follow(*this);
+    state().availability_changed(now);
+}
+
+bool Pool::has(const Addresses& addresses) const {
+    auto next = endpoints_.begin();
+    for (const auto& server : config().servers) {
+        if (!server.unix_path.empty()) {
+            ++next;
+            continue;
+        }
+        for (const auto& address : addresses_of(server, addresses)) {
+            if (next == endpoints_.end() || next->server != server.name || next->address != address) return false;
+            ++next;
+        }
+    }
+    return next == endpoints_.end();
 }
 
 bool Pool::available(TimePoint now) const {

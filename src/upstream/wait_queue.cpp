@@ -1,5 +1,6 @@
 #include "nsboot_lb/upstream/wait_queue.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "nsboot_lb/upstream/balancer.hpp"
@@ -11,11 +12,6 @@ namespace {
 
 /// Where no clock is at hand, ejections simply last.
 constexpr TimePoint no_clock = TimePoint::min();
-
-bool take_slot(const Endpoint& endpoint, TimePoint now) {
-    if (endpoint.standing(now) == Standing::probe_due && !endpoint.state->claim_probe(now)) return false;
-    return endpoint.state->try_begin(endpoint.max_connections);
-}
 
 }  // namespace
 
@@ -32,13 +28,19 @@ std::optional<Admitted> WaitTicket::take() {
     return Admitted{.endpoint = *handed, .slot = InFlight::adopt(pool_.endpoint(*handed))};
 }
 
+bool WaitTicket::outdated() const {
+    auto& queue = pool_.state().queue;
+    const std::scoped_lock lock(queue.mutex_);
+    return outdated_;
+}
+
 bool WaitQueue::enter(WaitTicket& ticket, TimePoint now) {
     const std::scoped_lock lock(mutex_);
     if (size() >= ticket.pool_.config().queue_size) return false;
     link(ticket);
     serve_front(now);
     // The front may be waiting for a server that this one need not wait for.
-    if (ticket.queued_) serve(ticket, now);
+    if (ticket.queued_ && !serve(ticket, now)) wake_if_outdated(ticket, now);
     return true;
 }
 
@@ -56,6 +58,37 @@ void WaitQueue::availability_changed(TimePoint now) {
     if (!busy()) return;
     const std::scoped_lock lock(mutex_);
     serve_front(now);
+    for (auto* ticket = first_; ticket != nullptr;) {
+        auto* const next = ticket->behind_;
+        wake_if_outdated(*ticket, now);
+        ticket = next;
+    }
+}
+
+void WaitQueue::follow(const Pool& current) {
+    std::unordered_map<std::uint64_t, std::uint32_t> limits;
+    for (const auto& endpoint : current.endpoints()) limits.emplace(endpoint.id(), endpoint.max_connections);
+    const std::scoped_lock lock(mutex_);
+    current_ = &current;
+    limits_.swap(limits);
+}
+
+bool WaitQueue::take_slot(const Endpoint& endpoint, TimePoint now) const {
+    if (endpoint.standing(now) == Standing::probe_due && !endpoint.state->claim_probe(now)) return false;
+    const auto limit = limits_.find(endpoint.id());
+    return endpoint.state->try_begin(limit != limits_.end() ? limit->second : endpoint.max_connections);
+}
+
+void WaitQueue::wake_if_outdated(WaitTicket& ticket, TimePoint now) {
+    if (current_ == nullptr || &ticket.pool_ == current_) return;
+    const bool has_one = std::ranges::any_of(ticket.pool_.endpoints(), [&](const Endpoint& endpoint) {
+        return limits_.contains(endpoint.id()) && tier_of(endpoint, endpoint.standing(now)) != Tier::closed &&
+               std::ranges::find(ticket.tried_, endpoint.index) == ticket.tried_.end();
+    });
+    if (has_one) return;
+    unlink(ticket);
+    ticket.outdated_ = true;
+    ticket.wake_();
 }
 
 void WaitQueue::serve_front(TimePoint now) {

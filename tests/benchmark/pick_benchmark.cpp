@@ -24,9 +24,10 @@ std::shared_ptr<const Pool> pool_of(std::size_t size) {
         config.servers.push_back(server);
     }
     static observe::Statistics statistics{1};
-    return std::make_shared<const Pool>(
-        config, Addresses{}, nullptr,
-        PoolSurroundings{.statistics = statistics, .on_transition = {}, .cookie_key = {}});
+    auto counts = counts_of(config, statistics);
+    const auto basis = std::make_shared<PoolBasis>(std::make_shared<const config::Pool>(std::move(config)), "",
+                                                   std::make_shared<PoolState>("pool", nullptr), std::move(counts));
+    return std::make_shared<const Pool>(basis, Addresses{});
 }
 
 /// A request of each of many clients, for one of many files.

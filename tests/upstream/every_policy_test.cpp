@@ -218,5 +218,45 @@ INSTANTIATE_TEST_SUITE_P(Policies, EveryPolicy, ::testing::ValuesIn(every_policy
     return name;
 });
 
+/// One by one from balancers that are made anew each time, as with a reload for each request.
+std::string picks_over_reloads(TestPool& pool, config::Policy policy, std::size_t count) {
+    auto before = pool.balancer(policy);
+    auto letters = picks(*before, pool.context(), 1);
+    while (letters.size() < count) {
+        pool.rebuild(pool.pool()->config());
+        auto next = pool.balancer(policy);
+        next->go_on_from(*before);
+        letters += picks(*next, pool.context(), 1);
+        before = std::move(next);
+    }
+    return letters;
+}
+
+TEST(Turns, GoOnOverReloads) {
+    for (const auto policy : {config::Policy::round_robin, config::Policy::least_conn, config::Policy::cookie_sticky}) {
+        TestPool pool({{3}, {2}, {1}});
+        EXPECT_EQ(picks_over_reloads(pool, policy, 12), "abacbaabacba") << to_string(policy);
+    }
+    for (const auto policy : {config::Policy::random_two, config::Policy::uri_hash}) {
+        TestPool pool({{1}, {1}, {1}});
+        const auto at_once = picks(*pool.balancer(policy), pool.context(), 30);
+        EXPECT_EQ(picks_over_reloads(pool, policy, 30), at_once) << to_string(policy);
+    }
+}
+
+TEST(Turns, AreTheServersAndNotThePlaces) {
+    TestPool pool({{1}, {1}, {1}});
+    const auto before = pool.balancer(config::Policy::round_robin);
+    EXPECT_EQ(picks(*before, pool.context(), 2), "ab");
+    auto config = pool.pool()->config();
+    std::ranges::rotate(config.servers, config.servers.begin() + 1);  // b, c, a
+    pool.rebuild(config);
+    const auto next = pool.balancer(config::Policy::round_robin);
+    next->go_on_from(*before);
+    std::string names;
+    for (int i = 0; i < 4; ++i) names += pool.pool()->endpoint(*next->pick(pool.context())).server;
+    EXPECT_EQ(names, "cabc") << "not a and b once more";
+}
+
 }  // namespace
 }  // namespace nsboot_lb::upstream::testing

@@ -87,8 +87,10 @@ TEST(Pool, APoolThatNeverGoesLiveLeavesNoTrace) {
     observe::Statistics statistics{1};
     auto config = pool_config({{7}, {1}, {1}});
     config.passive_health.max_fails = 1;
-    const Pool abandoned(config, {}, pool.pool().get(),
-                         {.statistics = statistics, .on_transition = {}, .cookie_key = {}});
+    auto basis = std::make_shared<PoolBasis>(*pool.pool()->basis());
+    basis->counts = counts_of(config, statistics);
+    basis->config = std::make_shared<const config::Pool>(std::move(config));
+    const Pool abandoned(std::move(basis), {});
     EXPECT_EQ(pool.state(0).admin_state(), AdminState::drain);
     EXPECT_FALSE(pool.state(1).active_up());
     EXPECT_EQ(pool.pool()->state().generation(), generation);
@@ -121,6 +123,44 @@ TEST(Pool, AChangedAnswerAddsAndRemovesEndpoints) {
     ASSERT_EQ(pool.pool()->endpoints().size(), 2);
     EXPECT_EQ(pool.pool()->endpoint(0).id(), second);
     EXPECT_NE(pool.pool()->endpoint(1).id(), second);
+}
+
+TEST(Pool, AChangedAnswerReplacesAddressesAndNothingElse) {
+    config::Pool config = pool_config({{1}});
+    config.servers.push_back(named_server("nsboot", "nsboot.test"));
+    TestPool pool(config);
+    const Addresses first{{"nsboot.test", {client(1), client(2)}}};
+    pool.change_addresses(first);
+    EXPECT_TRUE(pool.pool()->has(first));
+    const auto before = pool.pool();
+    pool.state(0).set_admin_state(AdminState::drain, pool.now);
+    const auto id = before->endpoint(0).id();
+    for (const Addresses& other : {Addresses{{"nsboot.test", {client(1)}}}, Addresses{{"nsboot.test", {client(2)}}},
+                                   Addresses{{"nsboot.test", {client(1), client(2), client(3)}}}, Addresses{}}) {
+        EXPECT_FALSE(before->has(other));
+        pool.change_addresses(other);
+        EXPECT_TRUE(pool.pool()->has(other));
+        EXPECT_EQ(pool.pool()->basis(), before->basis());
+        EXPECT_EQ(pool.pool()->endpoint(0).id(), id);
+        EXPECT_EQ(pool.state(0).admin_state(), AdminState::drain);
+    }
+}
+
+TEST(Pool, AnAddressThatComesBackWhileItIsInUseIsTheSameEndpoint) {
+    config::Pool config = pool_config({{1}});
+    config.slow_start = 10s;
+    config.servers.push_back(named_server("nsboot", "nsboot.test"));
+    TestPool pool(config);
+    const Addresses there{{"nsboot.test", {client(1)}}};
+    pool.change_addresses(there);
+    const auto tunnels_pool = pool.pool();
+    const auto slot = InFlight::try_begin(tunnels_pool->endpoint(1));
+    pool.change_addresses({});
+    pool.now += 1min;
+    pool.change_addresses(there);
+    EXPECT_EQ(pool.state(1).in_flight(), 1) << "max_connections counts it";
+    EXPECT_EQ(pool.state(1).slow_start_begin(), pool.now) << "but it joins those that stayed";
+    EXPECT_FALSE(pool.state(0).slow_start_begin());
 }
 
 TEST(Pool, IsAvailableWhileAnyServerTakesRequests) {
@@ -242,7 +282,10 @@ TEST(EndpointState, TellsItsReasonWhileWorkersReport) {
     auto config = pool_config({{1}, {1}});
     config.passive_health = {.max_fails = 1, .fail_timeout = 0ms};
     observe::Statistics statistics{2};
-    const Pool pool(config, {}, nullptr, {.statistics = statistics, .on_transition = {}, .cookie_key = {}});
+    const Pool pool(
+        std::make_shared<PoolBasis>(std::make_shared<const config::Pool>(config), "",
+                                    std::make_shared<PoolState>("pool", nullptr), counts_of(config, statistics)),
+        {});
     const auto& endpoint = pool.endpoint(0);
     constexpr int rounds = 2000;
     std::atomic<int> working{2};

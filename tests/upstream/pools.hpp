@@ -54,10 +54,13 @@ class TestPool {
 
     /// As a reload does.
     void rebuild(config::Pool config, const Addresses& addresses = {}) {
-        auto next = std::make_shared<Pool>(std::move(config), addresses, pool_.get(), surroundings_);
-        next->activate(now);
-        pool_ = std::move(next);
+        auto counts = counts_of(config, statistics_);
+        const auto basis = std::make_shared<PoolBasis>(std::make_shared<const config::Pool>(std::move(config)),
+                                                       "secret", state_, std::move(counts));
+        follow(std::make_shared<Pool>(basis, addresses));
     }
+    /// As a changed DNS answer does.
+    void change_addresses(const Addresses& addresses) { follow(std::make_shared<Pool>(pool_->basis(), addresses)); }
 
     std::unique_ptr<Balancer> balancer(config::Policy policy, std::uint64_t seed = 0) const {
         return make_balancer(policy, pool_, seed);
@@ -76,15 +79,16 @@ class TestPool {
     std::vector<std::string> transitions;  ///< "a ejected: 3 failures, last: connection reset"
 
   private:
+    void follow(std::shared_ptr<const Pool> next) {
+        next->activate(now);
+        pool_ = std::move(next);
+    }
+
     observe::Statistics statistics_{1};
-    PoolSurroundings surroundings_{.statistics = statistics_,
-                                   .on_transition =
-                                       [this](const Transition& transition) {
-                                           transitions.push_back(std::string{transition.server} + " " +
-                                                                 std::string{transition.what} + ": " +
-                                                                 std::string{transition.reason});
-                                       },
-                                   .cookie_key = "secret"};
+    const std::shared_ptr<PoolState> state_ = std::make_shared<PoolState>("pool", [this](const Transition& transition) {
+        transitions.push_back(std::string{transition.server} + " " + std::string{transition.what} + ": " +
+                              std::string{transition.reason});
+    });
     std::shared_ptr<const Pool> pool_;
 };
 

@@ -164,6 +164,83 @@ TEST_F(WaitingForTwo, AWaiterOfAnOldSnapshotIsHandedServersItKnows) {
     EXPECT_EQ(pinned->endpoint(admitted->endpoint).server, "b");
 }
 
+TEST_F(WaitingForTwo, ALimitThatIsRaisedHoldsForThoseWhoWaitAlready) {
+    const auto waiter = ticket(1);
+    ASSERT_TRUE(queue().enter(*waiter, pool.now));
+    pool.rebuild(pool_config({{1, 2, false}, {1, 1, false}}));
+    EXPECT_THAT(woken, ElementsAre(1));
+    EXPECT_EQ(waiter->take()->endpoint, 0);
+}
+
+TEST_F(WaitingForTwo, ALimitThatIsLoweredHoldsForThoseWhoWaitAlready) {
+    pool.rebuild(pool_config({{1, 2, false}, {1, 2, false}}));
+    const auto old = pool.pool();
+    const auto a = InFlight::try_begin(old->endpoint(0));
+    const auto b = InFlight::try_begin(old->endpoint(1));
+    WaitTicket waiter(*old, {}, [this] { woken.push_back(1); });
+    ASSERT_TRUE(queue().enter(waiter, pool.now));
+    pool.rebuild(pool_config({{1, 1, false}, {1, 1, false}}));
+    slots[0].release();
+    EXPECT_THAT(woken, IsEmpty()) << "one is there still";
+}
+
+/// Endpoints a (tried or not) and b wait for those who have the old pool; the new one has c alone, or b and c.
+class WaitingForServersThatLeave : public WaitingForTwo {
+  protected:
+    static config::Pool without(std::size_t count) {
+        auto config = pool_config({{1, 1, false}, {1, 1, false}, {1, 1, false}});
+        config.servers.erase(config.servers.begin(), config.servers.begin() + static_cast<std::ptrdiff_t>(count));
+        return config;
+    }
+};
+
+TEST_F(WaitingForServersThatLeave, ATicketWithoutAnyServerOfTheNewPoolIsOutdated) {
+    const auto waiter = ticket(1);
+    ASSERT_TRUE(queue().enter(*waiter, pool.now));
+    pool.rebuild(without(2));
+    EXPECT_THAT(woken, ElementsAre(1));
+    EXPECT_TRUE(waiter->outdated());
+    EXPECT_FALSE(waiter->take());
+    EXPECT_FALSE(queue().busy()) << "newcomers need not queue up";
+}
+
+TEST_F(WaitingForServersThatLeave, ATicketKeepsItsPlaceWhileOneOfItsServersStays) {
+    const auto waiter = ticket(1);
+    ASSERT_TRUE(queue().enter(*waiter, pool.now));
+    pool.rebuild(without(1));
+    EXPECT_THAT(woken, IsEmpty());
+    EXPECT_FALSE(waiter->outdated());
+    pool.state(0).set_active_health(false, "test", pool.now);
+    EXPECT_THAT(woken, ElementsAre(1)) << "until that one is lost";
+    EXPECT_TRUE(waiter->outdated());
+}
+
+TEST_F(WaitingForServersThatLeave, AServerThatWasTriedIsNoneToWaitFor) {
+    const std::uint16_t tried[] = {1};
+    const auto retrying = ticket(1, tried);
+    ASSERT_TRUE(queue().enter(*retrying, pool.now));
+    pool.rebuild(without(1));
+    EXPECT_TRUE(retrying->outdated());
+}
+
+TEST_F(WaitingForServersThatLeave, WhoComesWithTheOldPoolAfterwardsIsToldAtOnce) {
+    pool.rebuild(without(2));
+    const auto late = ticket(1);
+    ASSERT_TRUE(queue().enter(*late, pool.now));
+    EXPECT_THAT(woken, ElementsAre(1));
+    EXPECT_TRUE(late->outdated());
+}
+
+TEST_F(WaitingForServersThatLeave, WhoHasTheNewPoolWaitsForServersThatAreDown) {
+    pool.rebuild(without(2));
+    pool.state(0).set_active_health(false, "test", pool.now);
+    const auto waiter = ticket(1);
+    ASSERT_TRUE(queue().enter(*waiter, pool.now));
+    EXPECT_FALSE(waiter->outdated());
+    pool.state(0).set_active_health(true, "test", pool.now);
+    EXPECT_TRUE(waiter->take());
+}
+
 /// A worker as the queue sees it: a thread with a mailbox that wakes are posted to.
 class Mailbox {
   public:

@@ -1,7 +1,7 @@
 #pragma once
 /// Decides which endpoint of a pool an exchange goes to. A Balancer belongs to one worker (its cursors and tables are
 /// plain fields, pick() is not thread-safe); what all workers share is in the EndpointStates. There is one per worker,
-/// pool and policy, living as long as the worker's view of a snapshot.
+/// pool and policy, living as long as the worker's view of the pool; the next view's goes on where it stands.
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -43,6 +43,9 @@ class Balancer {
     /// The value of a Set-Cookie field to add to the response of `endpoint`, empty if none is needed. Only of
     /// cookie-sticky; may allocate.
     virtual std::string set_cookie(const PickContext& context, std::size_t endpoint) const;
+    /// Takes its turn from another one of the same policy, over an earlier Pool of the same state: servers that both
+    /// have keep what they have coming. Before the first pick().
+    virtual void go_on_from(const Balancer& before);
 };
 
 /// `seed` differs from worker to worker (its number does), so that they do not march in step. Some policies make tables

@@ -20,6 +20,14 @@ namespace nsboot_lb::upstream {
 
 class PoolState;
 
+/// What a configuration says of a server's use.
+struct ServerKeys {
+    std::uint32_t weight = 1;
+    std::uint32_t max_connections = 0;
+    bool backup = false;
+    bool operator==(const ServerKeys&) const = default;
+};
+
 /// What the operator said.
 enum class AdminState : std::uint8_t { up, drain, down };
 std::string_view to_string(AdminState state);
@@ -76,6 +84,9 @@ class EndpointState {
     /// Replaces the configured weight; nothing goes back to it.
     void override_weight(std::optional<std::uint32_t> weight, TimePoint now);
     void set_passive_policy(PassivePolicy policy, TimePoint now);
+    /// It is part of its pool's `activation`, counted from 1. What the operator set goes if the server's keys are
+    /// others than those it was set under; an endpoint that joins a pool which was there before begins a slow start.
+    void join(std::uint64_t activation, const ServerKeys& keys, TimePoint now);
     /// Shows with the next availability change.
     void begin_slow_start(TimePoint now);
 
@@ -110,6 +121,10 @@ class EndpointState {
     const std::shared_ptr<PoolState> pool_;
     const std::string server_;
     const std::string address_;
+
+    // The control thread's.
+    std::uint64_t activation_ = 0;  ///< the latest that it was part of
+    ServerKeys keys_;               ///< its keys there
 
     // Written by every exchange of every worker.
     alignas(64) std::atomic<std::uint32_t> in_flight_{0};

@@ -1,7 +1,7 @@
 #pragma once
-/// A named set of servers. A Pool is one configuration of it with its resolved addresses, immutable and part of a
-/// Snapshot; its PoolState is shared by every Pool of that name, so it survives reloads and changed DNS answers. Built
-/// on the control thread, read by any.
+/// A named set of servers. A Pool is one configuration of it (its PoolBasis) with its resolved addresses, immutable and
+/// part of a Snapshot; its PoolState is shared by every Pool of that name, so it survives reloads and changed DNS
+/// answers. Built by one thread at a time, read by any.
 #include <atomic>
 #include <cstdint>
 #include <functional>
@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "nsboot_lb/base/cidr.hpp"
+#include "nsboot_lb/base/kept.hpp"
 #include "nsboot_lb/config/config.hpp"
 #include "nsboot_lb/observe/statistics.hpp"
 #include "nsboot_lb/upstream/endpoint.hpp"
@@ -53,6 +54,17 @@ class PoolState {
     WaitQueue queue;
     RetryBudget retry_budget;
 
+    // --- Whoever builds a Pool. ---
+
+    /// By server and address; "10.0.0.1:80" …
+    using EndpointName = std::string;
+    base::Kept<EndpointName, EndpointState> endpoints;
+
+    // --- The control thread. ---
+
+    /// How often a Pool of that name went live.
+    std::uint64_t activations = 0;
+
   private:
     const std::string name_;
     const TransitionHandler on_transition_;
@@ -62,37 +74,49 @@ class PoolState {
 /// What names stand for: the last good answer for each host of the configuration that is not a literal address.
 using Addresses = std::map<std::string, std::vector<base::IpAddress>, std::less<>>;
 
-/// What a Pool is built into. `cookie_key` is what cookie.key_file holds; empty without one.
-struct PoolSurroundings {
-    observe::Statistics& statistics;
-    TransitionHandler on_transition;
-    std::string cookie_key;
+/// What a pool and its servers count in.
+struct PoolCounts {
+    std::shared_ptr<observe::PerWorker<observe::PoolCounters>> pool;
+    std::vector<std::shared_ptr<observe::PerWorker<observe::ServerCounters>>> servers;  ///< as configured
+};
+PoolCounts counts_of(const config::Pool& pool, observe::Statistics& statistics);
+
+/// All of a Pool but its addresses, which come and go: a changed answer makes a new Pool of the same basis.
+struct PoolBasis {
+    std::shared_ptr<const config::Pool> config;
+    std::string cookie_key;  ///< what cookie.key_file holds; empty without one
+    std::shared_ptr<PoolState> state;
+    PoolCounts counts;
 };
 
 class SlotTable;
 
 class Pool {
   public:
-    /// Every endpoint that `previous` has too (same server name and address) keeps its EndpointState. Nothing that is
-    /// shared changes until activate(). A host without an entry in `addresses` has no endpoints.
-    Pool(config::Pool config, const Addresses& addresses, const Pool* previous, const PoolSurroundings& surroundings);
+    /// An endpoint (server name and address) that another Pool of that state has or had, and that anything still uses,
+    /// is the same EndpointState. Nothing that is in use changes until activate(). A host without an entry in
+    /// `addresses` has no endpoints.
+    Pool(std::shared_ptr<const PoolBasis> basis, const Addresses& addresses);
     ~Pool();
     Pool(const Pool&) = delete;
     Pool& operator=(const Pool&) = delete;
 
     /// Once, on the control thread, when the Snapshot goes live: hands the new policies to the endpoints that stayed
     /// (what the operator set survives where the server's own keys are unchanged) and begins the slow start of those
-    /// that are new beside a previous Pool.
+    /// that are new beside a previous Pool. Who waits in the queue waits for these endpoints from then on.
     void activate(TimePoint now) const;
 
-    const std::string& name() const { return config_.name; }
-    const config::Pool& config() const { return config_; }
+    const std::shared_ptr<const PoolBasis>& basis() const { return basis_; }
+    /// Whether a Pool of the same basis with these addresses would have the same endpoints.
+    bool has(const Addresses& addresses) const;
+    const std::string& name() const { return config().name; }
+    const config::Pool& config() const { return *basis_->config; }
     std::span<const Endpoint> endpoints() const { return endpoints_; }
     const Endpoint& endpoint(std::size_t index) const { return endpoints_[index]; }
-    const std::string& cookie_key() const { return cookie_key_; }
+    const std::string& cookie_key() const { return basis_->cookie_key; }
     /// The queue, the retry budget and the generation: shared and thread-safe, hence not const.
-    PoolState& state() const { return *state_; }
-    const std::shared_ptr<observe::PerWorker<observe::PoolCounters>>& counters() const { return counters_; }
+    PoolState& state() const { return *basis_->state; }
+    const std::shared_ptr<observe::PerWorker<observe::PoolCounters>>& counters() const { return basis_->counts.pool; }
 
     /// Whether a new request could be served or could wait: what /readyz asks.
     bool available(TimePoint now) const;
@@ -104,17 +128,8 @@ class Pool {
     const SlotTable& slot_table() const;
 
   private:
-    struct Takeover {
-        bool fresh = false;    ///< new beside a previous Pool
-        bool touched = false;  ///< stayed, but the server's own keys changed
-    };
-
-    config::Pool config_;
-    std::vector<Endpoint> endpoints_;
-    std::string cookie_key_;
-    std::vector<Takeover> takeovers_;
-    std::shared_ptr<PoolState> state_;
-    std::shared_ptr<observe::PerWorker<observe::PoolCounters>> counters_;
+    const std::shared_ptr<const PoolBasis> basis_;
+    const std::vector<Endpoint> endpoints_;
     mutable std::once_flag slot_table_made_;
     mutable std::unique_ptr<const SlotTable> slot_table_;
 };

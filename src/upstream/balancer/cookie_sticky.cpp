@@ -48,6 +48,11 @@ class CookieSticky final : public Balancer {
         return set_cookie_field(pool_->config().cookie, values_[endpoint]);
     }
 
+    void go_on_from(const Balancer& before) override {
+        if (const auto* const other = dynamic_cast<const CookieSticky*>(&before))
+            fallback_->go_on_from(*other->fallback_);
+    }
+
   private:
     std::optional<std::size_t> named_by(std::string_view value) const {
         const auto found = by_value_.find(value);

@@ -20,6 +20,14 @@ class LeastConn final : public DrawingBalancer {
           turns_(seats().size()),
           turns_to_skip_(seats().size() != 0 ? seed % seats().size() : 0) {}
 
+    void go_on_from(const Balancer& before) override {
+        DrawingBalancer::go_on_from(before);
+        const auto* const other = dynamic_cast<const LeastConn*>(&before);
+        if (other == nullptr) return;
+        turns_.take_over(other->turns_, places_in(other->seats().pool(), seats().pool()));
+        turns_to_skip_ = other->turns_to_skip_;
+    }
+
   private:
     struct Tied {
         std::array<std::uint16_t, most_looked_at> members;

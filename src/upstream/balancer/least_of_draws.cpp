@@ -7,6 +7,10 @@ DrawingBalancer::DrawingBalancer(std::shared_ptr<const Pool> pool, std::uint64_t
     for (auto& draw : draws_) draw.reserve(seats().size());
 }
 
+void DrawingBalancer::go_on_from(const Balancer& before) {
+    if (const auto* const other = dynamic_cast<const DrawingBalancer*>(&before)) random_ = other->random_;
+}
+
 std::optional<std::size_t> DrawingBalancer::least_of(std::size_t draws, std::size_t tier, const PickContext& context) {
     const auto all = seats().tier(tier);
     std::optional<std::size_t> best;

@@ -10,6 +10,9 @@
 namespace nsboot_lb::upstream {
 
 class DrawingBalancer : public TieredBalancer {
+  public:
+    void go_on_from(const Balancer& before) override;
+
   protected:
     DrawingBalancer(std::shared_ptr<const Pool> pool, std::uint64_t seed);
 

@@ -6,6 +6,8 @@ std::string Balancer::set_cookie(const PickContext&, std::size_t) const {
     return {};
 }
 
+void Balancer::go_on_from(const Balancer& /*before*/) {}
+
 std::unique_ptr<Balancer> make_balancer(config::Policy policy, std::shared_ptr<const Pool> pool, std::uint64_t seed) {
     switch (policy) {
         case config::Policy::round_robin:

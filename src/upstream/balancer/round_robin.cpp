@@ -23,6 +23,13 @@ class RoundRobin final : public TieredBalancer {
         for (auto& weights : group_weights_) weights.reserve(groups_of(seats().size()));
     }
 
+    void go_on_from(const Balancer& before) override {
+        const auto* const other = dynamic_cast<const RoundRobin*>(&before);
+        if (other == nullptr) return;
+        members_.take_over(other->members_, places_in(other->seats().pool(), seats().pool()));
+        turns_to_skip_ = other->turns_to_skip_;
+    }
+
   private:
     static std::size_t groups_of(std::size_t members) { return (members + group_size - 1) / group_size; }
 

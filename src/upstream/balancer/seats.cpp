@@ -1,5 +1,7 @@
 #include "seats.hpp"
 
+#include <unordered_map>
+
 namespace nsboot_lb::upstream {
 
 Seats::Seats(std::shared_ptr<const Pool> pool)
@@ -27,6 +29,25 @@ void Seats::rebuild(TimePoint now) {
         tiers_[static_cast<std::size_t>(seat.tier)].push_back(endpoint.index);
         tier_weights_[static_cast<std::size_t>(seat.tier)] += seat.weight;
     }
+}
+
+std::vector<std::optional<std::size_t>> places_in(const Pool& before, const Pool& pool) {
+    std::unordered_map<std::uint64_t, std::size_t> elsewhere;
+    std::vector<std::optional<std::size_t>> places;
+    places.reserve(pool.endpoints().size());
+    for (const auto& endpoint : pool.endpoints()) {
+        const auto id = endpoint.id();
+        // Mostly nothing has moved.
+        if (endpoint.index < before.endpoints().size() && before.endpoint(endpoint.index).id() == id) {
+            places.emplace_back(endpoint.index);
+            continue;
+        }
+        if (elsewhere.empty())
+            for (const auto& other : before.endpoints()) elsewhere.emplace(other.id(), other.index);
+        const auto found = elsewhere.find(id);
+        places.push_back(found != elsewhere.end() ? std::optional{found->second} : std::nullopt);
+    }
+    return places;
 }
 
 std::uint32_t Seats::effective_weight(const Endpoint& endpoint, TimePoint now) {

@@ -6,6 +6,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -59,6 +60,9 @@ class Seats {
     std::array<std::vector<std::uint16_t>, tier_count> tiers_;
     std::array<std::uint64_t, tier_count> tier_weights_{};
 };
+
+/// Where each endpoint of a pool stands in an earlier one.
+std::vector<std::optional<std::size_t>> places_in(const Pool& before, const Pool& pool);
 
 inline bool tried(const PickContext& context, std::size_t endpoint) {
     return std::ranges::find(context.tried, static_cast<std::uint16_t>(endpoint)) != context.tried.end();

@@ -27,6 +27,11 @@ class SmoothChooser {
         if (best) credit_[*best] -= total;
         return best;
     }
+    /// The credit of members that the other one has too, at these places.
+    void take_over(const SmoothChooser& before, std::span<const std::optional<std::size_t>> places) {
+        for (std::size_t member = 0; member < credit_.size(); ++member)
+            if (places[member]) credit_[member] = before.credit_[*places[member]];
+    }
     void forget() { credit_.assign(credit_.size(), 0); }
 
   private:
