@@ -1,5 +1,5 @@
 #pragma once
-/// A function for each kind of filter. Called on the control thread by make_filters(), which says in what order.
+/// A function for each kind of filter. Called by make_filters(), which says in what order.
 #include <cstdint>
 #include <expected>
 #include <memory>
@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "nsboot_lb/config/config.hpp"
+#include "nsboot_lb/filter/filters.hpp"
 #include "nsboot_lb/forward/filter.hpp"
 
 namespace nsboot_lb::filter {
@@ -18,7 +19,7 @@ using MadeFilter = std::expected<FilterPtr, std::string>;
 /// allow and deny: 403.
 FilterPtr make_address_list(const config::Route& route);
 /// 401.
-MadeFilter make_basic_auth(const config::BasicAuth& auth);
+MadeFilter make_basic_auth(const config::BasicAuth& auth, const Surroundings& surroundings);
 /// 413 for what Content-Length announces. A body without it is the relay's to count.
 FilterPtr make_body_size(std::uint64_t most_bytes);
 FilterPtr make_rewrite(const config::Rewrite& rewrite);

@@ -24,12 +24,12 @@ class Collector {
 
 // Who may not come in learns nothing else, not even that the body is too large. The response's type is looked at before
 // its fields are changed, so that the answer in its place carries no change that was meant for the server's.
-std::expected<RouteFilters, std::string> make_filters(const config::Route& route) {
+std::expected<RouteFilters, std::string> make_filters(const config::Route& route, const Surroundings& surroundings) {
     const bool forwards = !route.pool.empty();
     RouteFilters made;
     Collector collect;
     if (!route.allow.empty() || !route.deny.empty()) collect.add(made.request, make_address_list(route));
-    if (route.basic_auth) collect.add(made.request, make_basic_auth(*route.basic_auth));
+    if (route.basic_auth) collect.add(made.request, make_basic_auth(*route.basic_auth, surroundings));
     if (forwards) {
         if (route.max_body) collect.add(made.request, make_body_size(*route.max_body));
         if (!route.rewrite.strip_prefix.empty() || !route.rewrite.add_prefix.empty())

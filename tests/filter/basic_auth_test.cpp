@@ -1,11 +1,8 @@
 #include <cstdio>
 #include <fstream>
-#include <latch>
 #include <memory>
 #include <unistd.h>
 
-#include <boost/asio/post.hpp>
-#include <boost/asio/thread_pool.hpp>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -31,13 +28,9 @@ class BasicAuth : public ::testing::Test {
     BasicAuth() {
         std::ofstream(file) << users;
         route.basic_auth = config::BasicAuth{file, "NSBoot"};
-        filters = filters_of(route);
-        made.worker.background = &background;
+        filters = try_filters_of(route, checks).value();
     }
-    ~BasicAuth() override {
-        background.join();
-        std::remove(file.c_str());
-    }
+    ~BasicAuth() override { std::remove(file.c_str()); }
 
     void receive(std::string_view authorization) {
         made.receive("GET / HTTP/1.1\r\nHost: a\r\n" + std::string(authorization) + "\r\n");
@@ -56,7 +49,7 @@ class BasicAuth : public ::testing::Test {
     std::string file = ::testing::TempDir() + "basic_auth_test." + std::to_string(getpid());
     config::Route route = forwarding();
     RouteFilters filters;
-    boost::asio::thread_pool background{1};
+    PasswordChecks checks{1};
     MadeExchange made{plain_request};
 };
 
@@ -97,50 +90,27 @@ TEST_F(BasicAuth, RefusesAWrongPasswordAndAnUnknownUserEachTime) {
     }
 }
 
-TEST_F(BasicAuth, DoesNotHoldUpTheLoopWhileItChecks) {
-    receive(right);
-    std::latch release{1};
-    boost::asio::post(background, [&release] { release.wait(); });
-    bool loop_turned = false;
-    made.run([](BasicAuth& test, std::latch& let_go, bool& turned) -> net::Task<void> {
-        net::Concurrent<std::optional<forward::Answer>> check{
-            test.filter().on_request_later(test.made.worker, test.made.exchange)};
-        check.start();
-        EXPECT_FALSE(check.done());
-        boost::asio::post(test.made.io, [&] {
-            turned = true;
-            let_go.count_down();
-        });
-        const auto answer = co_await check.finished();
-        EXPECT_FALSE(answer);
-    }(*this, release, loop_turned));
-    EXPECT_TRUE(loop_turned);
-}
-
-TEST_F(BasicAuth, BoundsHowManyWait) {
-    constexpr std::size_t most = 64;  // as in the filter
+/// What becomes of a check that nobody makes.
+TEST_F(BasicAuth, TurnsAwayWhomThereIsNoPlaceForAndWhomTheEndOfTheDaemonMeets) {
+    constexpr std::size_t most = PasswordChecks::most_waiting_per_client;
+    PasswordChecks nobody_works{0};
+    filters = try_filters_of(route, nobody_works).value();
     receive(wrong);
-    std::latch release{1};
-    boost::asio::post(background, [&release] { release.wait(); });
-    made.run([](BasicAuth& test, std::latch& let_go) -> net::Task<void> {
-        using Check = net::Concurrent<std::optional<forward::Answer>>;
-        std::vector<std::unique_ptr<Check>> checks;
-        for (std::size_t i = 0; i <= most; ++i) {
-            checks.push_back(
-                std::make_unique<Check>(test.filter().on_request_later(test.made.worker, test.made.exchange)));
-            checks.back()->start();
-            EXPECT_EQ(checks.back()->done(), i == most) << i;
-        }
-        let_go.count_down();
-        for (auto& check : checks) {
-            const auto answer = co_await check->finished();
-            const bool last = &check == &checks.back();
-            EXPECT_EQ(answer.value().status, last ? 503 : 401);
-            EXPECT_EQ(answer.value().reason, last ? observe::Reason::queue_full : observe::Reason::unauthorized);
-        }
-    }(*this, release));
-    const auto again = ask_later();
-    EXPECT_EQ(again.value().status, 401) << "there is room again";
+    std::vector<std::optional<forward::Answer>> answers(most + 1);
+    for (auto& answer : answers) {
+        net::spawn(
+            [](BasicAuth& test, auto& out) -> net::Task<void> {
+                out = co_await test.filter().on_request_later(test.made.worker, test.made.exchange);
+            }(*this, answer),
+            [](const std::exception_ptr& failure) { EXPECT_FALSE(failure); });
+        EXPECT_EQ(answer.has_value(), &answer == &answers.back());
+    }
+    EXPECT_EQ(answers.back()->status, 503);
+    EXPECT_EQ(answers.back()->reason, observe::Reason::queue_full);
+    nobody_works.stop();
+    made.io.restart();
+    made.io.poll();
+    for (std::size_t i = 0; i < most; ++i) EXPECT_EQ(answers[i].value().reason, observe::Reason::shutting_down);
 }
 
 TEST_F(BasicAuth, QuotesWhatTheRealmHolds) {
@@ -152,7 +122,7 @@ TEST_F(BasicAuth, QuotesWhatTheRealmHolds) {
 
 TEST_F(BasicAuth, CannotBeMadeWithoutItsFile) {
     route.basic_auth->file = file + ".missing";
-    const auto refused = make_filters(route);
+    const auto refused = try_filters_of(route);
     ASSERT_FALSE(refused.has_value());
     EXPECT_THAT(refused.error(), HasSubstr(".missing: No such file"));
 }

@@ -6,6 +6,7 @@
 
 #include "../forward/made_exchange.hpp"
 #include "nsboot_lb/filter/filters.hpp"
+#include "nsboot_lb/filter/password_checks.hpp"
 
 namespace nsboot_lb::filter::testing {
 
@@ -21,8 +22,23 @@ inline config::Route forwarding() {
     return route;
 }
 
+/// As a snapshot that is the first one makes them.
+inline auto try_filters_of(const config::Route& route, PasswordChecks& checks) {
+    return make_filters(
+        route, {[](const std::string& file) -> std::expected<std::shared_ptr<const base::Htpasswd>, std::string> {
+                    auto users = base::Htpasswd::load(file);
+                    if (!users) return std::unexpected(users.error());
+                    return std::make_shared<const base::Htpasswd>(std::move(*users));
+                },
+                checks});
+}
+inline auto try_filters_of(const config::Route& route) {
+    static PasswordChecks nobody_works{0};
+    return try_filters_of(route, nobody_works);
+}
+
 inline RouteFilters filters_of(const config::Route& route) {
-    auto made = make_filters(route);
+    auto made = try_filters_of(route);
     if (!made) throw std::runtime_error(made.error());
     return std::move(*made);
 }

@@ -101,11 +101,11 @@ TEST(RequestHeadersMaking, RefusesFieldsThatFrameOrBelongToTheConnection) {
             if (list == 0) route.request_headers.set = {{name, "x"}};
             if (list == 1) route.request_headers.add = {{name, "x"}};
             if (list == 2) route.request_headers.remove = {name};
-            const auto refused = make_filters(route);
+            const auto refused = try_filters_of(route);
             ASSERT_FALSE(refused.has_value()) << name;
             EXPECT_THAT(refused.error(), HasSubstr(name));
             route.response_headers = std::exchange(route.request_headers, {});
-            EXPECT_FALSE(make_filters(route).has_value()) << name;
+            EXPECT_FALSE(try_filters_of(route).has_value()) << name;
         }
     }
 }
@@ -114,7 +114,7 @@ TEST(RequestHeadersMaking, RefusesTemplatesThatDoNotParse) {
     for (const auto name : {"X-A", "Host"}) {
         auto route = forwarding();
         route.request_headers.set = {{name, "{nothing}"}};
-        const auto refused = make_filters(route);
+        const auto refused = try_filters_of(route);
         ASSERT_FALSE(refused.has_value());
         EXPECT_THAT(refused.error(), HasSubstr("unknown placeholder {nothing}"));
     }

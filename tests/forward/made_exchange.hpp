@@ -1,6 +1,6 @@
 #pragma once
-/// An exchange as a session hands it on, made of a request's text, with the worker, the client and the two messages that
-/// it needs around it. The client's connection is not open unless a test opens it. For the test's thread only.
+/// An exchange as a session hands it on, made of a request's text, with the worker, the client and the two messages
+/// that it needs around it. The client's connection is not open unless a test opens it. For the test's thread only.
 #include <memory>
 #include <stdexcept>
 #include <string>

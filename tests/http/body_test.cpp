@@ -214,12 +214,12 @@ TEST_F(Body, InChunksIsTruncatedWithoutTheLastOne) {
 // ---- What a sink leaves over
 
 /// Takes only the first bytes of what there is.
-#define EXPECT_TAKES(count, text)                                         \
-    {                                                                     \
-        const auto batch = reader.try_read(BodyScratch::read_size);       \
-        EXPECT_EQ(batch.status, Status::ok);                              \
-        EXPECT_EQ(text_of(batch), text);                                  \
-        reader.consume(count);                                            \
+#define EXPECT_TAKES(count, text)                                   \
+    {                                                               \
+        const auto batch = reader.try_read(BodyScratch::read_size); \
+        EXPECT_EQ(batch.status, Status::ok);                        \
+        EXPECT_EQ(text_of(batch), text);                            \
+        reader.consume(count);                                      \
     }
 
 TEST_F(Body, ComesAgainAsFarAsItWasNotTaken) {

@@ -324,9 +324,9 @@ TEST(Interim, IsHeldWhereTheSocketIsFullAndTheFinalHeadBehindIt) {
     EXPECT_EQ(taken.bytes, 0U);
     EXPECT_EQ(answered.client.received(), std::string(filled, '-'));
     EXPECT_EQ(answered.write("hello").bytes, 5U);
-    EXPECT_EQ(answered.client.received(),
-              std::string(hints_sent) +
-                  "HTTP/1.1 200 OK\r\nDate: D\r\nContent-Length: 5\r\nVia: 1.1 lb-test\r\n\r\nhello");
+    EXPECT_EQ(
+        answered.client.received(),
+        std::string(hints_sent) + "HTTP/1.1 200 OK\r\nDate: D\r\nContent-Length: 5\r\nVia: 1.1 lb-test\r\n\r\nhello");
 }
 
 // A client that waits for it would wait for ever.

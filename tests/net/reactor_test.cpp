@@ -1,5 +1,5 @@
-// What reaches a thread that waits in the reactor's own set rather than in Asio: which it does after the first event. And
-// in which order coroutines have their turns.
+// What reaches a thread that waits in the reactor's own set rather than in Asio: which it does after the first event.
+// And in which order coroutines have their turns.
 #include "nsboot_lb/net/reactor.hpp"
 
 #include <array>

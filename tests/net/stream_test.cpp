@@ -222,9 +222,9 @@ TEST_F(StreamTest, writes_all_of_more_than_the_socket_takes) {
             }
             co_return true;
         };
-        const auto [written, taken] =
-            co_await alongside(test.scope, write_all(test.stream, test.scope, text, test.loop.deadlines.list(unreached)),
-                               take(test, text.size(), got));
+        const auto [written, taken] = co_await alongside(
+            test.scope, write_all(test.stream, test.scope, text, test.loop.deadlines.list(unreached)),
+            take(test, text.size(), got));
         EXPECT_TRUE(written.ok);
         EXPECT_TRUE(taken);
     }(*this, sent, received));
