@@ -1,50 +1,54 @@
 #include "nsboot_lb/forward/bandwidth.hpp"
 
-#include <algorithm>
-
 namespace nsboot_lb::forward {
 
 namespace {
-std::shared_ptr<base::SharedTokenBucket> bucket_of(std::uint64_t bytes_per_second) {
-    if (bytes_per_second == 0) return nullptr;
-    return std::make_shared<base::SharedTokenBucket>(bytes_per_second, base::usual_burst_bytes(bytes_per_second));
+
+void change(base::SharedTokenBucket& bucket, std::uint64_t bytes_per_second, Bandwidth::TimePoint now) {
+    bucket.change(bytes_per_second, base::usual_burst_bytes(bytes_per_second), now);
 }
+
 }  // namespace
 
-Bandwidth::Bandwidth(const config::Bandwidth& limits)
-    : per_client_(limits.per_client), total_(bucket_of(limits.total)) {}
+// A bucket whose limit is lifted stays as it is, unasked, until there is a limit again.
+void Bandwidth::limit(const config::Bandwidth& limits, TimePoint now) {
+    if (limits.total != 0 && limits.total != of_all_) change(total_, limits.total, now);
+    of_all_ = limits.total;
+    if (per_client_.exchange(limits.per_client) == limits.per_client || limits.per_client == 0) return;
+    for (auto& shard : shards_) {
+        const std::lock_guard lock{shard.mutex};
+        shard.buckets.for_each([&](auto& bucket) { change(bucket, limits.per_client, now); });
+    }
+}
 
 Bandwidth::Share Bandwidth::share_of(const base::IpAddress& client) {
     Share share;
-    share.total_ = total_;
-    if (per_client_ != 0) share.client_ = client_bucket(client);
+    share.of_ = shared_from_this();
+    if (per_client_.load(std::memory_order_relaxed) != 0) share.client_ = client_bucket(client);
     return share;
 }
 
 std::shared_ptr<base::SharedTokenBucket> Bandwidth::client_bucket(const base::IpAddress& client) {
     auto& shard = shards_[std::hash<base::IpAddress>{}(client) % shard_count];
     const std::lock_guard lock{shard.mutex};
-    if (shard.buckets.size() >= shard.sweep_at) {
-        std::erase_if(shard.buckets, [](const auto& entry) { return entry.second.expired(); });
-        shard.sweep_at = std::max<std::size_t>(64, shard.buckets.size() * 2);
-    }
-    auto& known = shard.buckets[client];
-    auto bucket = known.lock();
-    if (!bucket) known = bucket = bucket_of(per_client_);
-    return bucket;
+    return shard.buckets.get(client, [this] {
+        const auto rate = per_client_.load();  // with the lock held, so that limit() changes what it misses
+        return std::make_shared<base::SharedTokenBucket>(rate, base::usual_burst_bytes(rate));
+    });
 }
 
 std::uint64_t Bandwidth::Share::take(std::uint64_t wanted_bytes, TimePoint now) {
-    auto granted = client_ ? client_->take(wanted_bytes, now) : wanted_bytes;
-    if (!total_ || granted == 0) return granted;
-    const auto of_total = total_->take(granted, now);
-    if (client_ && of_total < granted) client_->give_back(granted - of_total);
+    auto* const client = of_->per_client_.load(std::memory_order_relaxed) != 0 ? client_.get() : nullptr;
+    const auto granted = client != nullptr ? client->take(wanted_bytes, now) : wanted_bytes;
+    if (granted == 0 || of_->of_all_.load(std::memory_order_relaxed) == 0) return granted;
+    const auto of_total = of_->total_.take(granted, now);
+    if (client != nullptr && of_total < granted) client->give_back(granted - of_total);
     return of_total;
 }
 
 void Bandwidth::Share::give_back(std::uint64_t bytes) {
     if (client_) client_->give_back(bytes);
-    if (total_) total_->give_back(bytes);
+    if (of_->of_all_.load(std::memory_order_relaxed) != 0) of_->total_.give_back(bytes);
 }
 
 }  // namespace nsboot_lb::forward

@@ -4,50 +4,126 @@
 #include <cstring>
 #include <ctime>
 #include <sys/random.h>
+#include <unordered_map>
+
+#include <boost/asio/post.hpp>
 
 namespace nsboot_lb::forward {
 
 namespace {
 
-/// Worker `index`'s share of `total` among `count` workers, so that all shares together are `total`.
+/// Worker `index`'s share of `total` among `count` workers. At least one where there are any: a worker without would
+/// connect anew for each request.
 std::size_t share_of(std::size_t total, unsigned index, unsigned count) {
-    return total / count + (index < total % count ? 1 : 0);
+    if (total == 0) return 0;
+    return std::max<std::size_t>(total / count + (index < total % count ? 1 : 0), 1);
 }
 
-PoolView view_of(Worker& worker, const std::shared_ptr<const upstream::Pool>& pool) {
-    PoolView view;
-    view.pool = pool;
+/// The pool views of before, to be found by what they are views of.
+class Before {
+  public:
+    explicit Before(const WorkerView* view) : view_(view) {}
+
+    /// Of an earlier pool of that state, or of this very one. `index` is where it mostly is.
+    PoolViewPtr find(const upstream::Pool& pool, std::size_t index) {
+        if (view_ == nullptr) return nullptr;
+        const auto& all = view_->pools;
+        if (index < all.size() && &all[index]->pool->state() == &pool.state()) return all[index];
+        if (by_state_.empty())
+            for (const auto& view : all) by_state_.emplace(&view->pool->state(), view);
+        const auto found = by_state_.find(&pool.state());
+        return found != by_state_.end() ? found->second : nullptr;
+    }
+
+  private:
+    const WorkerView* const view_;
+    std::unordered_map<const upstream::PoolState*, PoolViewPtr> by_state_;
+};
+
+PoolViewPtr view_of(Worker& worker, const std::shared_ptr<const upstream::Pool>& pool, const PoolViewPtr& before) {
+    if (before && before->pool == pool) return before;
+    const PoolViewPtr view{new PoolView};
+    view->pool = pool;
     const auto& keepalive = pool->config().keepalive;
-    view.most_idle = share_of(keepalive.max_idle, worker.index, worker.worker_count);
-    view.idle_timeout = &worker.deadlines.list(keepalive.idle_timeout);
-    view.counters = &pool->counters()->at(worker.index);
+    view->most_idle = share_of(keepalive.max_idle, worker.index, worker.worker_count);
+    view->idle_timeout = &worker.deadlines.list(keepalive.idle_timeout);
+    view->counters = &pool->counters()->at(worker.index);
+    view->endpoints.reserve(pool->endpoints().size());
     for (const auto& endpoint : pool->endpoints()) {
-        EndpointView mine;
+        auto& mine = view->endpoints.emplace_back();
         mine.counters = &endpoint.counters->at(worker.index);
         mine.idle = worker.keepalive.list(endpoint.id());
         mine.idle->count_in(mine.counters);
-        view.endpoints.push_back(mine);
     }
     return view;
 }
 
-RouteView view_of(Worker& worker, const RouteEntry& entry, std::vector<PoolView>& pools) {
-    RouteView view;
-    view.entry = &entry;
-    view.counters = &entry.counters->at(worker.index);
-    if (entry.action != RouteEntry::Action::forward) return view;
-    view.pool = &pools[entry.pool];
-    auto& balancer = view.pool->balancers[entry.policy];
-    if (!balancer) {
-        balancer = upstream::make_balancer(entry.policy, view.pool->pool, worker.index);
+/// The view's balancer for a policy, which goes on where that of before stands.
+upstream::Balancer* balancer_of(PoolView& view, config::Policy policy, const PoolView* before, unsigned worker) {
+    auto& balancer = view.balancers[policy];
+    if (balancer) return balancer.get();
+    balancer = upstream::make_balancer(policy, view.pool, worker);
+    if (before == nullptr) return balancer.get();
+    const auto earlier = before->balancers.find(policy);
+    if (earlier != before->balancers.end()) balancer->go_on_from(*earlier->second);
+    return balancer.get();
+}
+
+/// Most routes have the same time limits as the one before them, and a look costs more than a comparison.
+class LimitLists {
+  public:
+    explicit LimitLists(net::Deadlines& all) : all_(all) {}
+    net::DeadlineList* of(std::chrono::milliseconds limit) {
+        if (last_ == nullptr || last_->duration() != limit) last_ = &all_.list(limit);
+        return last_;
     }
-    view.balancer = balancer.get();
-    view.connect = &worker.deadlines.list(entry.timeouts.connect);
-    view.response = &worker.deadlines.list(entry.timeouts.response);
-    view.idle = &worker.deadlines.list(entry.timeouts.idle);
-    view.tunnel_idle = &worker.deadlines.list(entry.timeouts.tunnel_idle);
-    view.queue = &worker.deadlines.list(entry.timeouts.queue);
-    return view;
+
+  private:
+    net::Deadlines& all_;
+    net::DeadlineList* last_ = nullptr;
+};
+
+/// Makes the views of routes.
+class RouteViews {
+  public:
+    /// `before` has what there was of each of the pools, or null.
+    RouteViews(Worker& worker, const std::vector<PoolViewPtr>& pools, const std::vector<PoolViewPtr>& before)
+        : worker_(worker), pools_(pools), before_(before) {}
+
+    RouteView of(const RouteEntry& entry) {
+        RouteView view;
+        view.entry = &entry;
+        view.counters = &entry.counters->at(worker_.index);
+        if (entry.action != RouteEntry::Action::forward) return view;
+        view.pool = pools_[entry.pool].get();
+        view.balancer = balancer_of(*view.pool, entry.policy, before_[entry.pool].get(), worker_.index);
+        view.connect = connect_.of(entry.timeouts.connect);
+        view.response = response_.of(entry.timeouts.response);
+        view.idle = idle_.of(entry.timeouts.idle);
+        view.tunnel_idle = tunnel_idle_.of(entry.timeouts.tunnel_idle);
+        view.queue = queue_.of(entry.timeouts.queue);
+        return view;
+    }
+
+  private:
+    Worker& worker_;
+    const std::vector<PoolViewPtr>& pools_;
+    const std::vector<PoolViewPtr>& before_;
+    LimitLists connect_{worker_.deadlines};
+    LimitLists response_{worker_.deadlines};
+    LimitLists idle_{worker_.deadlines};
+    LimitLists tunnel_idle_{worker_.deadlines};
+    LimitLists queue_{worker_.deadlines};
+};
+
+/// Where the view has the exchange's route; null if it has it no more.
+const RouteView* same_route(const WorkerView& view, const Exchange& exchange) {
+    const auto& before = exchange.view->routes;
+    const auto index = static_cast<std::size_t>(exchange.route - before.data());
+    if (view.snapshot->routes == exchange.view->snapshot->routes) return &view.routes[index];
+    const auto found = std::ranges::find_if(
+        view.routes, [&](const RouteView& route) { return route.entry->name == exchange.route->entry->name; });
+    return found != view.routes.end() ? &*found : nullptr;
 }
 
 /// 32 bits as eight hexadecimal digits, all made at once: each nibble in a byte of its own, then what lies between it
@@ -62,11 +138,20 @@ std::uint64_t eight_digits(std::uint64_t bits) {
 
 }  // namespace
 
-WorkerView::WorkerView(Worker& worker, std::shared_ptr<const Snapshot> compiled) : snapshot(std::move(compiled)) {
-    for (const auto& pool : snapshot->pools) pools.push_back(view_of(worker, pool));
-    for (const auto& entry : snapshot->routes) routes.push_back(view_of(worker, entry, pools));
-    no_route.entry = &snapshot->no_route;
-    no_route.counters = &snapshot->no_route.counters->at(worker.index);
+WorkerView::WorkerView(Worker& worker, std::shared_ptr<const Snapshot> compiled)
+    : snapshot(std::move(compiled)), background_(worker.background) {
+    Before all_before{worker.view.get()};
+    std::vector<PoolViewPtr> before;
+    before.reserve(snapshot->pools.size());
+    pools.reserve(snapshot->pools.size());
+    for (const auto& pool : snapshot->pools) {
+        before.push_back(all_before.find(*pool, pools.size()));
+        pools.push_back(view_of(worker, pool, before.back()));
+    }
+    RouteViews views{worker, pools, before};
+    routes.reserve(snapshot->routes->entries.size());
+    for (const auto& entry : snapshot->routes->entries) routes.push_back(views.of(entry));
+    no_route = views.of(snapshot->routes->none);
     const auto& timeouts = snapshot->config->timeouts;
     header_timeout = &worker.deadlines.list(timeouts.header);
     idle_timeout = &worker.deadlines.list(timeouts.idle);
@@ -74,6 +159,28 @@ WorkerView::WorkerView(Worker& worker, std::shared_ptr<const Snapshot> compiled)
     send_timeout = &worker.deadlines.list(timeouts.send);
     handshake_timeout = &worker.deadlines.list(timeouts.handshake);
     if (timeouts.half_closed.count() != 0) half_closed = &worker.deadlines.list(timeouts.half_closed);
+}
+
+WorkerView::~WorkerView() {
+    if (background_ == nullptr) return;
+    pools.clear();  // whose pools the snapshot has as well
+    boost::asio::post(*background_, [last = std::move(snapshot)] {});
+}
+
+bool go_on_with_current_view(const Worker& worker, Exchange& exchange) {
+    const auto& then = *exchange.route->pool->pool;
+    const auto* const route = same_route(*worker.view, exchange);
+    if (route == nullptr || route->pool == nullptr || &route->pool->pool->state() != &then.state()) return false;
+    std::vector<std::uint16_t> tried;
+    for (const auto index : exchange.tried) {
+        const auto now = route->pool->pool->index_of(*then.endpoint(index).state);
+        if (now) tried.push_back(static_cast<std::uint16_t>(*now));
+    }
+    exchange.tried = std::move(tried);
+    exchange.server = {};  // a view of what goes with the old one
+    exchange.route = route;
+    exchange.view = worker.view;
+    return true;
 }
 
 TunnelView::TunnelView(const RouteView& began_with) : pool(began_with.pool->pool) {

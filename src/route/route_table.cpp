@@ -104,10 +104,7 @@ std::uint32_t RouteTable::Compiled::first_match(const RouteRequest& request) con
     return best;
 }
 
-RouteTable::RouteTable(std::span<const config::Route> routes) : compiled_(std::make_unique<const Compiled>(routes)) {}
-RouteTable::~RouteTable() = default;
-RouteTable::RouteTable(RouteTable&&) noexcept = default;
-RouteTable& RouteTable::operator=(RouteTable&&) noexcept = default;
+RouteTable::RouteTable(std::span<const config::Route> routes) : compiled_(std::make_shared<const Compiled>(routes)) {}
 
 std::optional<std::size_t> RouteTable::match(const RouteRequest& request) const {
     const auto route = compiled_->first_match(request);

@@ -34,7 +34,9 @@ class MadeExchange {
     explicit MadeExchange(std::string_view request, config::Config config = {}) {
         auto snapshot = std::make_shared<Snapshot>(std::vector<config::Route>{});
         snapshot->config = std::make_shared<const config::Config>(std::move(config));
-        snapshot->no_route.counters = statistics.route("none");
+        auto routes = std::make_shared<Routes>();
+        routes->none.counters = statistics.route("none");
+        snapshot->routes = std::move(routes);
         exchange.view = new WorkerView(worker, std::move(snapshot));
         exchange.route = &exchange.view->no_route;
         exchange.client = &client;

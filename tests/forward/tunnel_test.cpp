@@ -29,11 +29,13 @@ class TunnelTest : public ::testing::Test {
         auto idle = std::make_unique<upstream::Connection>(made.worker.reactor);
         auto snapshot = std::make_shared<Snapshot>(std::vector<config::Route>{});
         snapshot->config = std::make_shared<const config::Config>();
-        snapshot->no_route.counters = statistics.route("none");
+        auto routes = std::make_shared<Routes>();
+        routes->none.counters = statistics.route("none");
         snapshot->pools.push_back(pool.pool());
-        RouteEntry& entry = snapshot->routes.emplace_back();
+        RouteEntry& entry = routes->entries.emplace_back();
         entry.name = "all";
         entry.counters = statistics.route("all");
+        snapshot->routes = std::move(routes);
         began_with = snapshot;
         made.exchange.view = new WorkerView(made.worker, std::move(snapshot));
         made.exchange.route = &made.exchange.view->routes[0];

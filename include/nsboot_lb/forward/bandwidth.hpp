@@ -1,24 +1,33 @@
 #pragma once
-/// The bandwidth limits of a route: of each client address, over all its connections, and of all clients together. Part
-/// of a snapshot and shared by the workers; a Share is an exchange's hold on both buckets.
+/// The bandwidth limits of a route: of each client address, over all its connections, and of all clients together. It
+/// outlives the snapshots that have the route, so that a reload neither gives anybody more nor forgets what was taken.
+/// Shared by the workers; a Share is an exchange's hold on both buckets.
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <mutex>
-#include <optional>
-#include <unordered_map>
 
 #include "nsboot_lb/base/cidr.hpp"
+#include "nsboot_lb/base/kept.hpp"
 #include "nsboot_lb/base/token_bucket.hpp"
 #include "nsboot_lb/config/config.hpp"
 
 namespace nsboot_lb::forward {
 
-class Bandwidth {
+class Bandwidth : public std::enable_shared_from_this<Bandwidth> {
   public:
     using TimePoint = base::SharedTokenBucket::TimePoint;
 
-    explicit Bandwidth(const config::Bandwidth& limits);
+    /// Without limits.
+    Bandwidth() = default;
+    Bandwidth(const Bandwidth&) = delete;
+    Bandwidth& operator=(const Bandwidth&) = delete;
+
+    /// The limits from now on, also of those who have a Share already; only a limit per client that there was none of
+    /// before begins with the exchanges to come. The buckets stay as full as they are, in proportion. On the control
+    /// thread.
+    void limit(const config::Bandwidth& limits, TimePoint now);
 
     class Share {
       public:
@@ -29,8 +38,8 @@ class Bandwidth {
 
       private:
         friend class Bandwidth;
+        std::shared_ptr<Bandwidth> of_;
         std::shared_ptr<base::SharedTokenBucket> client_;
-        std::shared_ptr<base::SharedTokenBucket> total_;
     };
     Share share_of(const base::IpAddress& client);
 
@@ -38,13 +47,13 @@ class Bandwidth {
     static constexpr std::size_t shard_count = 16;
     struct Shard {
         std::mutex mutex;
-        std::unordered_map<base::IpAddress, std::weak_ptr<base::SharedTokenBucket>> buckets;
-        std::size_t sweep_at = 64;  ///< size at which buckets that nobody holds are thrown out
+        base::Kept<base::IpAddress, base::SharedTokenBucket> buckets;
     };
     std::shared_ptr<base::SharedTokenBucket> client_bucket(const base::IpAddress& client);
 
-    const std::uint64_t per_client_;
-    const std::shared_ptr<base::SharedTokenBucket> total_;
+    std::atomic<std::uint64_t> per_client_{0};  ///< bytes per second; 0 = no limit
+    std::atomic<std::uint64_t> of_all_{0};      ///< the same
+    base::SharedTokenBucket total_{0, 0};
     std::array<Shard, shard_count> shards_;
 };
 

@@ -1,11 +1,14 @@
 #pragma once
-/// One configuration, compiled: routes, pools, filters, limits. Built on the control thread, immutable, shared by all
-/// workers; an exchange keeps the one it began with. build_snapshot() of the server floor makes it.
+/// One configuration, compiled: routes, pools, filters, limits. Immutable, shared by all workers; an exchange keeps the
+/// one it began with. build_snapshot() of the server floor makes it; a changed DNS answer makes a copy of it, which
+/// shares everything but the pools that it is about. What outlives a configuration is not in here, only pointed to.
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "nsboot_lb/base/htpasswd.hpp"
 #include "nsboot_lb/config/config.hpp"
 #include "nsboot_lb/forward/bandwidth.hpp"
 #include "nsboot_lb/forward/filter.hpp"
@@ -35,14 +38,21 @@ struct RouteEntry {
     std::shared_ptr<observe::PerWorker<observe::RouteCounters>> counters;
 };
 
+struct Routes {
+    std::vector<RouteEntry> entries;  ///< as configured
+    RouteEntry none;                  ///< whose counters count what no route took
+};
+
 struct Snapshot {
     explicit Snapshot(const std::vector<config::Route>& configured) : route_table(configured) {}
 
     std::shared_ptr<const config::Config> config;
-    std::vector<std::shared_ptr<const upstream::Pool>> pools;
-    std::vector<RouteEntry> routes;
+    std::vector<std::shared_ptr<const upstream::Pool>> pools;  ///< as configured
+    std::vector<std::uint64_t> endpoint_ids;                   ///< of all pools, sorted
+    std::shared_ptr<const Routes> routes;
     route::RouteTable route_table;
-    RouteEntry no_route;  ///< whose counters count what no route took
+    /// By file.
+    std::map<std::string, std::shared_ptr<const base::Htpasswd>, std::less<>> passwords;
     http::HeadLimits request_limits;
     http::HeadLimits response_limits;
 };

@@ -12,6 +12,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/thread_pool.hpp>
 #include <boost/smart_ptr/intrusive_ptr.hpp>
+#include <boost/smart_ptr/intrusive_ref_counter.hpp>
 
 #include "nsboot_lb/forward/exchange.hpp"
 #include "nsboot_lb/forward/snapshot.hpp"
@@ -34,7 +35,8 @@ struct EndpointView {
     observe::ServerCounters* counters = nullptr;
 };
 
-struct PoolView {
+/// A pool as one worker sees it. Views of snapshots that share the pool share this too.
+struct PoolView : boost::intrusive_ref_counter<PoolView, boost::thread_unsafe_counter> {
     std::shared_ptr<const upstream::Pool> pool;
     std::vector<EndpointView> endpoints;  ///< by Endpoint::index
     std::map<config::Policy, std::unique_ptr<upstream::Balancer>> balancers;
@@ -42,6 +44,8 @@ struct PoolView {
     std::size_t most_idle = 0;  ///< idle connections per server: this worker's share
     net::DeadlineList* idle_timeout = nullptr;
 };
+
+using PoolViewPtr = boost::intrusive_ptr<PoolView>;
 
 struct RouteView {
     const RouteEntry* entry = nullptr;
@@ -58,12 +62,16 @@ struct RouteView {
 /// One worker's view of one snapshot: what the snapshot says, with this worker's cursors, counters and deadline lists
 /// beside it. Lives until the last exchange that began with it is over.
 struct WorkerView {
+    /// To take the place of the worker's current one, if it has one: pools that both have are shared, balancers go on
+    /// where those of before stand.
     WorkerView(Worker& worker, std::shared_ptr<const Snapshot> compiled);
+    /// The snapshot may go with it, which takes milliseconds where it is large: not on the worker's thread.
+    ~WorkerView();
     WorkerView(const WorkerView&) = delete;
     WorkerView& operator=(const WorkerView&) = delete;
 
-    const std::shared_ptr<const Snapshot> snapshot;
-    std::vector<PoolView> pools;
+    std::shared_ptr<const Snapshot> snapshot;
+    std::vector<PoolViewPtr> pools;
     std::vector<RouteView> routes;
     RouteView no_route;
     net::DeadlineList* header_timeout = nullptr;
@@ -74,6 +82,7 @@ struct WorkerView {
     net::DeadlineList* half_closed = nullptr;  ///< null: a client that closes its side is gone
 
   private:
+    boost::asio::thread_pool* background_;
     // Counted without atomics: a view never leaves its worker.
     friend void intrusive_ptr_add_ref(WorkerView* view) { ++view->references_; }
     friend void intrusive_ptr_release(WorkerView* view) {
@@ -83,6 +92,10 @@ struct WorkerView {
 };
 
 using WorkerViewPtr = boost::intrusive_ptr<WorkerView>;
+
+/// For an exchange whose pool has been replaced while it waited for a server (WaitTicket::outdated()): goes on with the
+/// worker's current view, on the same route. False if that forwards to this pool no more.
+bool go_on_with_current_view(const Worker& worker, Exchange& exchange);
 
 /// What a tunnel keeps of the view that it began with: its pool, and under what it is counted and logged. It may last
 /// for days, and a view with its snapshot is megabytes where the configuration is large.

@@ -58,9 +58,6 @@ class RouteTable {
     /// The routes as load() has checked them: regular expressions compile, paths begin with `/`. Nothing is kept of
     /// them.
     explicit RouteTable(std::span<const config::Route> routes);
-    ~RouteTable();
-    RouteTable(RouteTable&&) noexcept;
-    RouteTable& operator=(RouteTable&&) noexcept;
 
     /// The index of the first route that matches. Allocates nothing but, once, a scratch per thread for paths that are
     /// not in their normal form.
@@ -70,7 +67,7 @@ class RouteTable {
 
   private:
     struct Compiled;
-    std::unique_ptr<const Compiled> compiled_;
+    std::shared_ptr<const Compiled> compiled_;  ///< the same in copies
 };
 
 }  // namespace nsboot_lb::route
