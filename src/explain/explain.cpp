@@ -48,7 +48,7 @@ class FreshWorker {
                          observe::Statistics& statistics)
         : loop_(loop), worker_(0, server::worker_count(*snapshot->config), loop, statistics, pseudonym) {
         worker_.background = &background_;
-        for (const auto& pool : snapshot->pools) pool->activate(std::chrono::steady_clock::now());
+        server::go_live(*snapshot, nullptr);
         worker_.deadlines.set_now(std::chrono::steady_clock::now());
         exchange_.view = new forward::WorkerView{worker_, std::move(snapshot)};
         exchange_.client = &client_;
@@ -131,7 +131,10 @@ int print_explanation(const std::string& file, const Arguments& arguments, std::
     const auto config = std::make_shared<const config::Config>(std::move(*loaded.config));
     std::set<std::string> unresolved;
     const auto addresses = look_up(loop, *config, unresolved);
-    auto snapshot = server::build_snapshot({config, nullptr, addresses, statistics, {}});
+    server::RunTimeState state;
+    filter::PasswordChecks checks{1};
+    auto snapshot =
+        server::build_snapshot({config, nullptr, addresses, server::counts_of(*config, statistics), state, checks, {}});
     if (!snapshot) {
         for (const auto& error : snapshot.error()) errors << "nsboot-lb: error: " << error << '\n';
         return exit_error;

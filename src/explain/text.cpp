@@ -105,9 +105,9 @@ class Text {
 
     /// Nothing if no route took it.
     const config::Route* matched() const {
-        const auto& entries = exchange_.view->snapshot->routes;
+        const auto& entries = exchange_.view->snapshot->routes->entries;
         const auto* entry = exchange_.route->entry;
-        if (entry == &exchange_.view->snapshot->no_route) return nullptr;
+        if (entry == &exchange_.view->snapshot->routes->none) return nullptr;
         return &config_.routes[static_cast<std::size_t>(entry - entries.data())];
     }
 

@@ -98,8 +98,14 @@ PasswordChecks::Check::~Check() {
     checks_.leave(job_);
 }
 
+bool PasswordChecks::Check::enter() {
+    const auto at_once = checks_.enter(job_);
+    if (at_once) verdict_ = *at_once;
+    return at_once.has_value();
+}
+
 net::Task<PasswordChecks::Verdict> PasswordChecks::Check::wait(net::Scope& scope) {
-    if (const auto at_once = checks_.enter(job_)) co_return *at_once;
+    if (enter()) co_return verdict_;
     const auto ready = co_await told_.wait(scope);
     co_return ready == net::Ready::ok ? verdict_ : Verdict::dropped;
 }

@@ -75,6 +75,7 @@ void Drain::end_tunnels() {
 void Drain::end_all() {
     log::warn("drain timeout: ending what is still in flight connections={}", limits_.count());
     end_tunnels();
+    give_up_();
     for (auto& worker : workers_) worker->abort_exchanges();
     after(last_grace, [this] {
         for (auto& worker : workers_) worker->abort_all();

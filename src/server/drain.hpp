@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include <boost/asio/io_context.hpp>
@@ -20,8 +21,15 @@ class Drain {
   public:
     using Workers = std::vector<std::unique_ptr<WorkerThread>>;
 
-    Drain(boost::asio::io_context& control, Workers& workers, Listeners& listeners, const ConnectionLimits& limits)
-        : control_(control), workers_(workers), listeners_(listeners), limits_(limits), timer_(control) {}
+    /// `give_up` ends what exchanges wait for beside servers and clients; called when they are ended.
+    Drain(boost::asio::io_context& control, Workers& workers, Listeners& listeners, const ConnectionLimits& limits,
+          std::function<void()> give_up)
+        : control_(control),
+          workers_(workers),
+          listeners_(listeners),
+          limits_(limits),
+          give_up_(std::move(give_up)),
+          timer_(control) {}
 
     /// Whatever is in flight after `limit` is ended. `done` is called when the last session is over.
     void finish(std::chrono::milliseconds limit, std::function<void()> done);
@@ -45,6 +53,7 @@ class Drain {
     Workers& workers_;
     Listeners& listeners_;
     const ConnectionLimits& limits_;
+    const std::function<void()> give_up_;
     boost::asio::steady_timer timer_;
     std::function<void()> done_;
     std::size_t listening_ = 0;  ///< workers that may still accept

@@ -1,7 +1,9 @@
 #include "memories.hpp"
 
-#include <algorithm>
 #include <chrono>
+#include <map>
+#include <string_view>
+#include <tuple>
 
 namespace nsboot_lb::server {
 
@@ -24,17 +26,18 @@ std::vector<ServerMemory> remember(const forward::Snapshot& snapshot) {
 }
 
 void recall(const forward::Snapshot& snapshot, const std::vector<ServerMemory>& memories) {
+    using Name = std::tuple<std::string_view, std::string_view, std::string_view>;
+    std::map<Name, const ServerMemory*> by_name;
+    for (const auto& memory : memories) by_name.emplace(Name{memory.pool, memory.server, memory.address}, &memory);
     const auto now = std::chrono::steady_clock::now();
     for (const auto& pool : snapshot.pools) {
         for (const auto& endpoint : pool->endpoints()) {
-            const auto memory = std::ranges::find_if(memories, [&](const ServerMemory& candidate) {
-                return candidate.pool == pool->name() && candidate.server == endpoint.server &&
-                       candidate.address == endpoint.text;
-            });
-            if (memory == memories.end()) continue;
-            endpoint.state->set_admin_state(static_cast<upstream::AdminState>(memory->state), now);
-            endpoint.state->override_weight(memory->weight, now);
-            endpoint.state->set_active_health(memory->healthy, memory->reason, now);
+            const auto found = by_name.find(Name{pool->name(), endpoint.server, endpoint.text});
+            if (found == by_name.end()) continue;
+            const auto& memory = *found->second;
+            endpoint.state->set_admin_state(static_cast<upstream::AdminState>(memory.state), now);
+            endpoint.state->override_weight(memory.weight, now);
+            endpoint.state->set_active_health(memory.healthy, memory.reason, now);
         }
     }
 }

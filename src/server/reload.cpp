@@ -5,7 +5,6 @@
 
 #include <fmt/format.h>
 
-#include "nsboot_lb/config/changes.hpp"
 #include "nsboot_lb/server/server.hpp"
 
 namespace nsboot_lb::server {
@@ -66,9 +65,8 @@ void move_event_log(log::Target target, const std::string& name) {
     log::use(std::move(target));
 }
 
-Told tell_changes(const config::Config& before, const config::Config& after, const std::string& file,
+Told tell_changes(const std::vector<config::Change>& changes, const config::Config& after, const std::string& file,
                   unsigned workers) {
-    const auto changes = config::changes(before, after);
     Told told;
     told.changes = short_list(changes);
     if (changes.empty())

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "nsboot_lb/config/changes.hpp"
 #include "nsboot_lb/config/config.hpp"
 #include "nsboot_lb/observe/log.hpp"
 
@@ -28,6 +29,7 @@ struct Told {
     std::vector<std::string> restart_needed;  ///< keys whose value is another than what runs
 };
 /// Logs what a reload that succeeded has changed, and warns of what it could not. `workers` is how many there are.
-Told tell_changes(const config::Config& before, const config::Config& after, const std::string& file, unsigned workers);
+Told tell_changes(const std::vector<config::Change>& changes, const config::Config& after, const std::string& file,
+                  unsigned workers);
 
 }  // namespace nsboot_lb::server

@@ -7,9 +7,12 @@
 #include <sys/resource.h>
 #include <utility>
 
+#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/thread_pool.hpp>
+#include <boost/asio/use_awaitable.hpp>
 
+#include "address_changes.hpp"
 #include "adoption.hpp"
 #include "connection_limits.hpp"
 #include "drain.hpp"
@@ -31,8 +34,6 @@ namespace {
 
 /// Workers take a new configuration within a turn of their loops. A reload says so if one does not.
 constexpr std::chrono::milliseconds most_to_adopt{5000};
-/// Threads for what would hold up an event loop, such as checking passwords.
-constexpr unsigned background_threads = 2;
 /// Descriptors that are not for connections: logs, epoll sets, listeners, pipes, the admin listener.
 constexpr std::uint64_t spare_descriptors = 256;
 
@@ -72,11 +73,11 @@ class Server::Impl {
           config_file_(std::move(config_file)),
           statistics_(workers),
           limits_(workers),
-          background_(background_threads),
           listeners_(workers, statistics_),
-          drain_(control, workers_, listeners_, limits_),
+          drain_(control, workers_, listeners_, limits_, [this] { password_checks_.stop(); }),
           reload_turns_(control),
-          names_(control, [this] { addresses_changed(); }),
+          address_changes_(control, reload_turns_, [this] { return take_over_addresses(); }),
+          names_(control, [this] { address_changes_.happened(); }),
           checks_(std::in_place, control, statistics_) {
         descriptors_ = raise_descriptor_limit();
         const auto pseudonym = make_pseudonym();
@@ -88,18 +89,34 @@ class Server::Impl {
 
     ~Impl() {
         checks_.reset();
+        password_checks_.stop();
         workers_.clear();  // joins them
         background_.join();
     }
 
-    /// All or nothing. The names of the configuration have been prepared. The workers let go of `adopted` when they go
-    /// by it.
-    std::expected<void, std::vector<std::string>> apply(config::Config loaded, const Prepare& prepare,
-                                                        const Token& adopted, InheritedSockets* inherited = nullptr,
+    /// What takes too long for the control thread, elsewhere; one at a time.
+    template <class Work>
+    boost::asio::awaitable<std::invoke_result_t<Work>> aside(Work work) {
+        auto doing = [](Work what) -> boost::asio::awaitable<std::invoke_result_t<Work>> { co_return what(); };
+        co_return co_await boost::asio::co_spawn(background_, doing(std::move(work)), boost::asio::use_awaitable);
+    }
+
+    /// What a snapshot of that configuration is built from, as of now. The names have been prepared.
+    SnapshotSources sources(const std::shared_ptr<const config::Config>& config) {
+        static const upstream::TransitionHandler log_transition = [](const upstream::Transition& transition) {
+            log::warn("server is {} pool={} server={} address={} reason={}", transition.what, transition.pool,
+                      transition.server, transition.address, transition.reason);
+        };
+        return {config, snapshot_,        names_.addresses(), counts_of(*config, statistics_),
+                state_, password_checks_, log_transition};
+    }
+
+    /// All or nothing. The workers let go of `adopted` when they go by it.
+    std::expected<void, std::vector<std::string>> apply(std::shared_ptr<const forward::Snapshot> built,
+                                                        const Prepare& prepare, const Token& adopted,
+                                                        InheritedSockets* inherited = nullptr,
                                                         const std::vector<ServerMemory>& memories = {}) {
-        auto config = std::make_shared<const config::Config>(std::move(loaded));
-        auto built = build(config);
-        if (!built) return std::unexpected{std::move(built.error())};
+        auto config = built->config;
         auto access_log = open_access_log(*config);
         if (!access_log) return std::unexpected{std::vector{std::move(access_log.error())}};
         auto event_log = open_event_log(config_.get(), *config);
@@ -117,22 +134,44 @@ class Server::Impl {
         limits_.set(most != 0 ? most : usable_connections(), config_->limits.connections_per_client,
                     usable_connections());
         names_.follow(*config_);
-        recall(**built, memories);
-        go_live(std::move(*built));
+        recall(*built, memories);
+        use(std::move(built));
         publish_listeners(adopted);
         statistics_.set_unused_aside(
             std::chrono::steady_clock::now());  // of earlier ones: the workers have this one not yet
         return {};
     }
 
-    /// What is left of a reload when nothing is waited for any more but the workers. Nothing is wanted if the file is
-    /// wrong.
-    boost::asio::awaitable<void> reload(std::optional<config::Config> wanted, const Prepare& prepare,
-                                        Reloaded& result) {
+    /// From the file to a snapshot, while everything else goes on; null with problems if the file is wrong.
+    boost::asio::awaitable<std::shared_ptr<const forward::Snapshot>> load_and_build(Reloaded& result) {
+        auto loaded = co_await aside([this] { return config::load(config_file_); });
+        for (const auto& problem : loaded.problems) result.problems.push_back(problem.text());
+        if (!loaded.config) co_return nullptr;
+        const auto config = std::make_shared<const config::Config>(std::move(*loaded.config));
+        co_await names_.prepare(*config);
+        auto built = co_await aside([from = sources(config)] { return build_snapshot(from); });
+        if (built) co_return std::move(*built);
+        std::ranges::move(built.error(), std::back_inserter(result.problems));
+        co_return nullptr;
+    }
+
+    boost::asio::awaitable<void> reload(const Prepare& prepare, Reloaded& result) {
+        std::shared_ptr<const forward::Snapshot> built;
+        try {
+            if (!drain_.begun()) built = co_await load_and_build(result);
+        } catch (const std::exception& error) {
+            result.problems.push_back(std::string{"the configuration cannot be loaded: "} + error.what());
+        }
+        if (drain_.begun()) {
+            // It would listen again on what it is about to leave.
+            result.problems.emplace_back("the daemon is draining, its configuration stays as it is");
+            log::warn("configuration: {}", result.problems.back());
+            co_return;
+        }
         const auto before = config_;
-        if (wanted) {
+        if (built) {
             Adoption adoption{control_};
-            auto applied = apply(std::move(*wanted), prepare, adoption.token());
+            auto applied = apply(std::move(built), prepare, adoption.token());
             result.successful = applied.has_value();
             if (!applied) std::ranges::move(applied.error(), std::back_inserter(result.problems));
             // Who asked for it may rely on it from the answer on.
@@ -145,9 +184,18 @@ class Server::Impl {
             log::error("configuration refused, the old one goes on serving file={}", config_file_);
             co_return;
         }
-        auto told = tell_changes(*before, *config_, config_file_, statistics_.workers());
+        const auto changes = co_await aside([before, now = config_] { return config::changes(*before, *now); });
+        auto told = tell_changes(changes, *config_, config_file_, statistics_.workers());
         result.changes = std::move(told.changes);
         result.restart_needed = std::move(told.restart_needed);
+    }
+
+    /// Of the configuration in force. A reload that goes on meanwhile has its turn before or after it.
+    boost::asio::awaitable<void> take_over_addresses() {
+        if (!config_ || drain_.begun()) co_return;
+        auto next = co_await aside(
+            [now = snapshot_, addresses = names_.addresses()] { return with_addresses(*now, addresses); });
+        if (next && !drain_.begun()) use(std::move(next));
     }
 
     void start_workers() {
@@ -155,12 +203,13 @@ class Server::Impl {
         for (auto& worker : workers_) worker->start();
     }
 
-    void go_live(std::shared_ptr<const forward::Snapshot> snapshot) {
-        const auto now = std::chrono::steady_clock::now();
-        for (const auto& pool : snapshot->pools) pool->activate(now);
+    void use(std::shared_ptr<const forward::Snapshot> snapshot) {
+        go_live(*snapshot, snapshot_.get());
         snapshot_ = std::move(snapshot);
-        // Others are told of it when the last worker goes by it.
-        const auto all_use_it = token_before(control_, [shown = shown_, given = snapshot_] { *shown = given; });
+        // Others are told of it when the last worker goes by it. To let go of a large one takes its time.
+        const auto all_use_it = token_before(control_, [this, shown = shown_, given = snapshot_] {
+            boost::asio::post(background_, [before = std::exchange(*shown, given)] {});
+        });
         for (auto& worker : workers_) worker->use(snapshot_, access_log_, all_use_it);
         checks_->follow(snapshot_->pools);
     }
@@ -171,7 +220,10 @@ class Server::Impl {
     observe::Statistics statistics_;
     ConnectionLimits limits_;
     std::uint64_t descriptors_ = 0;
-    boost::asio::thread_pool background_;
+    /// Loads, builds, and lets go of what is large. One thread, so one thing at a time.
+    boost::asio::thread_pool background_{1};
+    filter::PasswordChecks password_checks_;
+    RunTimeState state_;
     std::shared_ptr<const config::Config> config_;
     std::shared_ptr<const forward::Snapshot> snapshot_;  ///< the latest that the workers were given
     /// The latest that all of them go by.
@@ -182,19 +234,11 @@ class Server::Impl {
     std::vector<std::unique_ptr<WorkerThread>> workers_;
     Drain drain_;
     Turns reload_turns_;
+    AddressChanges address_changes_;
     Names names_;
     std::optional<upstream::HealthChecker> checks_;
 
   private:
-    std::expected<std::shared_ptr<const forward::Snapshot>, std::vector<std::string>> build(
-        const std::shared_ptr<const config::Config>& config) {
-        static const upstream::TransitionHandler log_transition = [](const upstream::Transition& transition) {
-            log::warn("server is {} pool={} server={} address={} reason={}", transition.what, transition.pool,
-                      transition.server, transition.address, transition.reason);
-        };
-        return build_snapshot({config, snapshot_.get(), names_.addresses(), statistics_, log_transition});
-    }
-
     std::expected<std::shared_ptr<observe::AccessLog>, std::string> open_access_log(const config::Config& config) {
         const auto& wanted = config.logging.access;
         if (!wanted) return nullptr;
@@ -217,15 +261,6 @@ class Server::Impl {
             workers_[i]->listen(std::move(published.setups[i]), Backlog::served, [old] {});
     }
 
-    void addresses_changed() {
-        if (!config_ || drain_.begun()) return;
-        auto built = build(config_);
-        if (built)
-            go_live(std::move(*built));
-        else
-            for (const auto& error : built.error()) log::error("new addresses could not be used error={}", error);
-    }
-
     std::uint64_t usable_connections() const {
         const auto usable = descriptors_ > 2 * spare_descriptors ? descriptors_ - spare_descriptors : descriptors_ / 2;
         return usable;
@@ -240,7 +275,9 @@ std::expected<void, std::vector<std::string>> Server::start(config::Config confi
                                                             const std::vector<ServerMemory>& memories) {
     const Prepare nothing = [](const config::Config&) { return std::expected<void, std::string>{}; };
     impl_->names_.prepare_now(config);
-    auto applied = impl_->apply(std::move(config), nothing, nullptr, &inherited, memories);
+    auto built = build_snapshot(impl_->sources(std::make_shared<const config::Config>(std::move(config))));
+    if (!built) return std::unexpected{std::move(built.error())};
+    auto applied = impl_->apply(std::move(*built), nothing, nullptr, &inherited, memories);
     if (!applied) return applied;
     impl_->start_workers();
     impl_->statistics_.config_loaded(true, std::chrono::system_clock::now());
@@ -251,20 +288,7 @@ std::expected<void, std::vector<std::string>> Server::start(config::Config confi
 boost::asio::awaitable<Reloaded> Server::reload(Prepare prepare) {
     const auto turn = co_await impl_->reload_turns_.take();
     Reloaded result;
-    std::optional<config::Config> wanted;
-    if (!impl_->drain_.begun()) {
-        auto loaded = config::load(impl_->config_file_);
-        for (const auto& problem : loaded.problems) result.problems.push_back(problem.text());
-        wanted = std::move(loaded.config);
-    }
-    if (wanted) co_await impl_->names_.prepare(*wanted);
-    if (impl_->drain_.begun()) {
-        // It would listen again on what it is about to leave.
-        result.problems.emplace_back("the daemon is draining, its configuration stays as it is");
-        log::warn("configuration: {}", result.problems.back());
-        co_return result;
-    }
-    co_await impl_->reload(std::move(wanted), prepare, result);
+    co_await impl_->reload(prepare, result);
     co_return result;
 }
 

@@ -93,12 +93,7 @@ void WorkerThread::use(std::shared_ptr<const forward::Snapshot> snapshot,
         // Held until the idle connections that count in what it holds are closed.
         const auto before =
             std::exchange(worker_.view, forward::WorkerViewPtr{new forward::WorkerView{worker_, snapshot}});
-        std::vector<std::uint64_t> endpoints;
-        for (const auto& pool : snapshot->pools) {
-            for (const auto& endpoint : pool->endpoints()) endpoints.push_back(endpoint.id());
-        }
-        std::ranges::sort(endpoints);
-        worker_.keepalive.retain(endpoints);
+        worker_.keepalive.retain(snapshot->endpoint_ids);
         recount_clients();
         if (access_log == worker_.access_log_target) return;
         worker_.access_log = access_log ? std::make_unique<observe::AccessLogBuffer>(access_log) : nullptr;

@@ -21,14 +21,13 @@ class PasswordChecksTest : public testing::Test {
     /// Whether it waits.
     bool enter(PasswordChecks& checks, const base::IpAddress& client) {
         auto& check = begin(checks, client);
-        if (check.await_ready()) return false;
-        check.await_suspend(std::noop_coroutine());
-        return true;
+        return !check.enter();
     }
     Verdict ask(PasswordChecks& checks, const std::string& password) {
         auto verdict = Verdict::refused;
         made.run([](PasswordChecksTest& test, PasswordChecks& with, std::string text, Verdict& out) -> net::Task<void> {
-            out = co_await test.begin(with, test.client, std::move(text));
+            net::Scope scope;
+            out = co_await test.begin(with, test.client, std::move(text)).wait(scope);
         }(*this, checks, password, verdict));
         return verdict;
     }
@@ -57,7 +56,7 @@ TEST_F(PasswordChecksTest, GiveAClientAShareOfThePlaces) {
     for (std::size_t i = 0; i < PasswordChecks::most_waiting_per_client; ++i)
         EXPECT_TRUE(enter(nobody_works, client)) << i;
     EXPECT_FALSE(enter(nobody_works, client));
-    EXPECT_EQ(waiting.back().await_resume(), Verdict::refused);
+    EXPECT_EQ(waiting.back().verdict(), Verdict::refused);
     EXPECT_TRUE(enter(nobody_works, base::IpAddress::from_v4(0x0a000002)));
     waiting.erase(waiting.begin());
     EXPECT_TRUE(enter(nobody_works, client)) << "who is destroyed leaves its place";
@@ -74,9 +73,9 @@ TEST_F(PasswordChecksTest, AreDroppedWhenTheDaemonStops) {
     EXPECT_TRUE(enter(nobody_works, client));
     nobody_works.stop();
     turn_loop();
-    EXPECT_EQ(waiting.back().await_resume(), Verdict::dropped);
+    EXPECT_EQ(waiting.back().verdict(), Verdict::dropped);
     EXPECT_FALSE(enter(nobody_works, client));
-    EXPECT_EQ(waiting.back().await_resume(), Verdict::dropped);
+    EXPECT_EQ(waiting.back().verdict(), Verdict::dropped);
 }
 
 TEST_F(PasswordChecksTest, MayBeDestroyedWhileTheirVerdictIsOnItsWay) {

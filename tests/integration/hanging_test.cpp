@@ -201,6 +201,21 @@ TEST_F(HangingNameTest, IsNotWaitedForLongAndItsServerJoinsLater) {
     await_server("\"name\":\"s1\",\"address\":\"127.0.0.1:" + port() + "\"");
 }
 
+TEST_F(HangingNameTest, AnswersAreUsedWhateverHasBecomeOfTheConfigurationsFiles) {
+    const TemporaryDirectory directory;
+    const auto users = directory.write("users", "operator:{SHA}L55TUjtiq8FBorTWAZ0jy6g129A=\n");
+    names_.hang();
+    daemon_.rewrite_config(substitute(
+        config(std::string{Hanging::host} + ":" + port()),
+        {{"{pool: servers}",
+          "{match: {path: /secret}, pool: servers, basic_auth: {file: " + users.string() + "}}, {pool: servers}"}}));
+    EXPECT_EQ(daemon_.admin_post("/api/v1/reload").status(), 200);
+    std::filesystem::remove(users);
+    names_.go_on();
+    await_server("\"address\":\"127.0.0.1:" + port() + "\"");
+    EXPECT_EQ(daemon_.connect().exchange(get("/")).status(), 200);
+}
+
 TEST_F(HangingNameTest, AReloadThatStillWaitsWhenTheDaemonIsToStopIsRefused) {
     // The download keeps the daemon draining.
     const Event<> finish;

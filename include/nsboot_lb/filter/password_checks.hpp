@@ -77,6 +77,11 @@ class PasswordChecks::Check {
     /// `dropped` if the scope is cancelled.
     net::Task<Verdict> wait(net::Scope& scope);
 
+    // What wait() is made of.
+    /// Whether there is a verdict at once.
+    bool enter();
+    Verdict verdict() const { return verdict_; }
+
   private:
     friend class PasswordChecks;
     void finish(Verdict verdict);
