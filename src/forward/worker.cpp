@@ -151,7 +151,8 @@ WorkerView::WorkerView(Worker& worker, std::shared_ptr<const Snapshot> compiled)
     RouteViews views{worker, pools, before};
     routes.reserve(snapshot->routes->entries.size());
     for (const auto& entry : snapshot->routes->entries) routes.push_back(views.of(entry));
-    no_route = views.of(snapshot->routes->none);
+    no_route.entry = &snapshot->routes->none;
+    no_route.counters = &no_route.entry->counters->at(worker.index);
     const auto& timeouts = snapshot->config->timeouts;
     header_timeout = &worker.deadlines.list(timeouts.header);
     idle_timeout = &worker.deadlines.list(timeouts.idle);

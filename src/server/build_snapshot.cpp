@@ -166,8 +166,6 @@ std::expected<std::shared_ptr<const forward::Snapshot>, std::vector<std::string>
         routes->entries.back().counters = sources.counts.routes[i];
     }
     routes->none.name = "none";
-    // It forwards nothing.
-    routes->none.action = forward::RouteEntry::Action::respond;
     routes->none.counters = sources.counts.no_route;
     snapshot->routes = routes;
     finish_pools(*snapshot);

@@ -12,15 +12,15 @@ namespace {
 using Verdict = PasswordChecks::Verdict;
 
 /// Checks that wait without a coroutine, on a worker whose loop turns when the test says so.
-class PasswordChecksTest : public testing::Test {
+class PasswordChecksTest : public ::testing::Test {
   public:  // for the coroutines, which are not members
-    PasswordChecks::Check& begin(PasswordChecks& checks, const base::IpAddress& client, std::string password = "no") {
-        return waiting.emplace_back(checks, made.worker.reactor, client, users,
+    PasswordChecks::Check& begin(PasswordChecks& checks, const base::IpAddress& from, std::string password = "no") {
+        return waiting.emplace_back(checks, made.worker.reactor, from, users,
                                     base::BasicCredentials{"operator", std::move(password)});
     }
     /// Whether it waits.
-    bool enter(PasswordChecks& checks, const base::IpAddress& client) {
-        auto& check = begin(checks, client);
+    bool enter(PasswordChecks& checks, const base::IpAddress& from) {
+        auto& check = begin(checks, from);
         return !check.enter();
     }
     Verdict ask(PasswordChecks& checks, const std::string& password) {
@@ -58,7 +58,7 @@ TEST_F(PasswordChecksTest, GiveAClientAShareOfThePlaces) {
     EXPECT_FALSE(enter(nobody_works, client));
     EXPECT_EQ(waiting.back().verdict(), Verdict::refused);
     EXPECT_TRUE(enter(nobody_works, base::IpAddress::from_v4(0x0a000002)));
-    waiting.erase(waiting.begin());
+    waiting.pop_front();
     EXPECT_TRUE(enter(nobody_works, client)) << "who is destroyed leaves its place";
 }
 
