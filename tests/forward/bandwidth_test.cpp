@@ -19,15 +19,15 @@ std::shared_ptr<Bandwidth> limited(std::uint64_t per_client, std::uint64_t total
 }
 
 TEST(Bandwidth, GrantsNoMoreThanEitherLimitHasLeft) {
-    const auto bandwidth = limited(1'000'000, 1'500'000);
+    const auto bandwidth = limited(1'000'000, 1'250'000);
     auto one = bandwidth->share_of(client);
     auto two = bandwidth->share_of(client);
     auto three = bandwidth->share_of(other_client);
     EXPECT_EQ(one.take(plenty, start), 100'000U);
     EXPECT_EQ(two.take(plenty, start), 0U) << "of the same client";
-    EXPECT_EQ(three.take(plenty, start), 50'000U) << "what all together have left";
-    three.give_back(50'000);
-    EXPECT_EQ(three.take(plenty, start), 50'000U);
+    EXPECT_EQ(three.take(plenty, start), 25'000U) << "what all together have left";
+    three.give_back(25'000);
+    EXPECT_EQ(three.take(plenty, start), 25'000U);
 }
 
 TEST(Bandwidth, IsTheSameForWhoCameBeforeAndBehindAReload) {

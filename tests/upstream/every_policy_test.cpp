@@ -255,7 +255,7 @@ TEST(Turns, AreTheServersAndNotThePlaces) {
     next->go_on_from(*before);
     std::string names;
     for (int i = 0; i < 4; ++i) names += pool.pool()->endpoint(*next->pick(pool.context())).server;
-    EXPECT_EQ(names, "cabc") << "not a and b once more";
+    EXPECT_EQ(names, "cbca") << "c was next, and none of a and b is served once more before it";
 }
 
 }  // namespace
