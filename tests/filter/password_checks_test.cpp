@@ -29,6 +29,7 @@ class PasswordChecksTest : public ::testing::Test {
             net::Scope scope;
             out = co_await test.begin(with, test.client, std::move(text)).wait(scope);
         }(*this, checks, password, verdict));
+        waiting.clear();  // they may not outlive what they wait in
         return verdict;
     }
     void turn_loop() {

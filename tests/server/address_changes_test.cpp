@@ -58,6 +58,7 @@ TEST_F(AddressChangesTest, HaveTheirTurnAfterAReload) {
     loop.poll();
     ASSERT_TRUE(reload);
     changes.happened();
+    loop.restart();
     loop.poll();
     EXPECT_EQ(tries, 0);
     changes.happened();
