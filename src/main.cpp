@@ -11,6 +11,7 @@
 #include "lifecycle.hpp"
 #include "nsboot_lb/config/load.hpp"
 #include "nsboot_lb/explain/explain.hpp"
+#include "nsboot_lb/observe/access_log.hpp"
 #include "nsboot_lb/observe/log.hpp"
 #include "nsboot_lb/server/server.hpp"
 #include "service.hpp"
@@ -140,7 +141,9 @@ int main(int count, char** arguments) {
         if (explains->parsed()) return printed(explain::print_explanation(file, asked, std::cout, std::cerr));
         if (only_check) return printed(check(file));
         if (only_print) return printed(print_config(file));
-        return run(file, command);
+        const int status = run(file, command);
+        observe::wait_for_access_logs();
+        return status;
     } catch (const std::exception& error) {
         std::fprintf(stderr, "nsboot-lb: error: %s\n", error.what());
         return exit_error;

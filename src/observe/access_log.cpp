@@ -1,5 +1,6 @@
 #include "nsboot_lb/observe/access_log.hpp"
 
+#include <system_error>
 #include <utility>
 
 #include "access_log_format.hpp"
@@ -14,15 +15,22 @@ std::expected<std::shared_ptr<AccessLog>, std::string> AccessLog::open(const std
     if (!parsed) return std::unexpected(parsed.error());
     auto opened = LogTarget::open(target);
     if (!opened) return std::unexpected(opened.error());
-    auto writer = std::make_unique<AccessLogWriter>(std::move(*opened), parsed->longest_line_bytes());
+    std::shared_ptr<AccessLogWriter> writer;
+    try {
+        writer = AccessLogWriter::start(std::move(*opened), parsed->longest_line_bytes());
+    } catch (const std::system_error& none_left) {
+        return std::unexpected("cannot write " + target + ": " + none_left.code().message());
+    }
     return std::shared_ptr<AccessLog>(
         new AccessLog(std::make_unique<AccessLogFormat>(std::move(*parsed)), std::move(writer)));
 }
 
-AccessLog::AccessLog(std::unique_ptr<AccessLogFormat> format, std::unique_ptr<AccessLogWriter> writer)
+AccessLog::AccessLog(std::unique_ptr<AccessLogFormat> format, std::shared_ptr<AccessLogWriter> writer)
     : format_(std::move(format)), writer_(std::move(writer)) {}
 
-AccessLog::~AccessLog() = default;
+AccessLog::~AccessLog() {
+    writer_->stop();
+}
 
 void AccessLog::reopen() {
     writer_->reopen();
@@ -34,6 +42,10 @@ bool AccessLog::wait_written(std::chrono::milliseconds limit) {
 
 std::uint64_t AccessLog::lost_lines() const {
     return writer_->lost_lines();
+}
+
+bool wait_for_access_logs() {
+    return AccessLogWriter::wait_ended(2 * AccessLogWriter::stop_limit);
 }
 
 std::uint64_t access_log_lost_lines() {

@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <exception>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <system_error>
+#include <thread>
 #include <unistd.h>
 #include <utility>
 
@@ -17,6 +19,18 @@ namespace nsboot_lb::observe {
 namespace {
 
 std::atomic<std::uint64_t> lost_in_all{0};
+
+/// How many writers there are.
+struct Writers {
+    std::mutex mutex;
+    std::condition_variable fewer;
+    std::size_t count = 0;
+};
+/// Never destroyed: a writer that is stuck may outlive main().
+Writers& writers() {
+    static auto* const instance = new Writers;
+    return *instance;
+}
 
 int make_stop_event() {
     const int descriptor = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -30,10 +44,26 @@ AccessLogWriter::AccessLogWriter(LogTarget target, std::size_t longest_line_byte
     : capacity_bytes_(block_bytes + longest_line_bytes),
       target_name_(target.name()),
       stop_event_(make_stop_event()),
-      target_(std::move(target)),
-      thread_([this] { run(); }) {}
+      target_(std::move(target)) {
+    spare_.reserve(spare_limit_blocks);
+    const std::lock_guard lock(writers().mutex);
+    ++writers().count;
+}
 
 AccessLogWriter::~AccessLogWriter() {
+    ::close(stop_event_);
+    const std::lock_guard lock(writers().mutex);
+    --writers().count;
+    writers().fewer.notify_all();
+}
+
+std::shared_ptr<AccessLogWriter> AccessLogWriter::start(LogTarget target, std::size_t longest_line_bytes) {
+    const std::shared_ptr<AccessLogWriter> writer(new AccessLogWriter(std::move(target), longest_line_bytes));
+    std::thread{[writer] { writer->run(); }}.detach();
+    return writer;
+}
+
+void AccessLogWriter::stop() {
     {
         const std::lock_guard lock(mutex_);
         stopping_ = true;
@@ -41,8 +71,11 @@ AccessLogWriter::~AccessLogWriter() {
     }
     work_.notify_one();
     ::eventfd_write(stop_event_, 1);
-    thread_.join();
-    ::close(stop_event_);
+}
+
+bool AccessLogWriter::wait_ended(std::chrono::milliseconds limit) {
+    std::unique_lock lock(writers().mutex);
+    return writers().fewer.wait_for(lock, limit, [] { return writers().count == 0; });
 }
 
 AccessLogWriter::Bytes AccessLogWriter::hand_over(Bytes bytes, std::size_t used_bytes, std::uint64_t lines) {
@@ -93,8 +126,12 @@ void AccessLogWriter::run() {
         }
         writing_ = true;
         lock.unlock();
-        if (reopen) reopen_target();
-        write_block({block.bytes.get(), block.used_bytes});
+        try {
+            if (reopen) reopen_target();
+            write_block({block.bytes.get(), block.used_bytes});
+        } catch (const std::exception& failure) {
+            log::error("access log's writer failed, it goes on target={} error={}", target_name_, failure.what());
+        }
         lock.lock();
         writing_ = false;
         if (block.bytes && spare_.size() < spare_limit_blocks) spare_.push_back(std::move(block.bytes));

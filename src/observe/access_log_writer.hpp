@@ -1,6 +1,7 @@
 #pragma once
 /// The thread that writes the access log's blocks, so that only it waits for a disk or a reader. Workers hand blocks
-/// over through a bounded queue under a short lock; the AccessLog owns the writer.
+/// over through a bounded queue under a short lock. The AccessLog has it stop, and waits for nothing: a stopped writer
+/// writes what it has and ends by itself.
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -11,7 +12,6 @@
 #include <mutex>
 #include <string>
 #include <string_view>
-#include <thread>
 #include <vector>
 
 #include "log_target.hpp"
@@ -32,7 +32,8 @@ class AccessLogWriter {
     static constexpr std::chrono::milliseconds stop_limit{1000};
 
     /// A block has room for `longest_line_bytes` behind its block_bytes, so that no line needs to be measured first.
-    AccessLogWriter(LogTarget target, std::size_t longest_line_bytes);
+    /// Throws std::system_error if there is no descriptor or no thread for it.
+    static std::shared_ptr<AccessLogWriter> start(LogTarget target, std::size_t longest_line_bytes);
     ~AccessLogWriter();
     AccessLogWriter(const AccessLogWriter&) = delete;
     AccessLogWriter& operator=(const AccessLogWriter&) = delete;
@@ -42,12 +43,17 @@ class AccessLogWriter {
     /// are lost.
     Bytes hand_over(Bytes bytes, std::size_t used_bytes, std::uint64_t lines);
     void reopen();
+    /// Nothing is handed over any more.
+    void stop();
     bool wait_written(std::chrono::milliseconds limit);
     std::uint64_t lost_lines() const { return lost_lines_.load(std::memory_order_relaxed); }
     /// Of all writers since the start.
     static std::uint64_t lost_lines_in_all();
+    /// Whether within that time there is no writer any more.
+    static bool wait_ended(std::chrono::milliseconds limit);
 
   private:
+    AccessLogWriter(LogTarget target, std::size_t longest_line_bytes);
     struct Block {
         Bytes bytes;
         std::size_t used_bytes = 0;
@@ -85,7 +91,6 @@ class AccessLogWriter {
     std::chrono::steady_clock::time_point stop_deadline_;
 
     std::atomic<std::uint64_t> lost_lines_{0};
-    std::thread thread_;
 };
 
 }  // namespace nsboot_lb::observe

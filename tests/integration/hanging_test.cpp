@@ -109,6 +109,20 @@ TEST_F(HangingDiskTest, HoldsUpNeitherRequestsNorTheAdminListenerNorAReload) {
     EXPECT_EQ(lost_lines(), 0);
 }
 
+TEST_F(HangingDiskTest, MovingTheAccessLogHoldsUpNobody) {
+    disk_.hang();
+    Client client = daemon_.connect();
+    EXPECT_EQ(client.exchange(get("/old")).status(), 200);
+    daemon_.rewrite_config(substitute(config("two"), {{"$disk/access.log", "$dir/access.log"}}));
+    EXPECT_EQ(daemon_.admin_post("/api/v1/reload").status(), 200);
+    // The worker was the last to let go of the old one.
+    EXPECT_EQ(client.exchange(get("/new")).body, "two");
+    await_file_contains(daemon_.directory() / "access.log", "/new\n");
+
+    disk_.go_on();
+    await_file_contains(disk_.file("access.log"), "/old\n");
+}
+
 TEST_F(HangingDiskTest, LosesTheOldestEventsOnceTooManyWait) {
     constexpr int events = 1500;
     disk_.hang();

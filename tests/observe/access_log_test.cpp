@@ -75,6 +75,7 @@ TEST_F(AccessLogTest, what_was_not_flushed_is_written_at_the_end) {
         AccessLogBuffer buffer(open(file("log"), "{uri}"));
         buffer.write(record_of("/last"));
     }
+    EXPECT_TRUE(wait_for_access_logs());
     EXPECT_EQ(content(file("log")), "/last\n");
 }
 
@@ -224,16 +225,36 @@ TEST_F(AccessLogTest, a_reader_that_does_not_read_holds_nobody_up_and_costs_line
     EXPECT_EQ(read + log->lost_lines(), written);
 }
 
-TEST_F(AccessLogTest, a_stop_waits_for_a_reader_no_longer_than_its_limit) {
+TEST_F(AccessLogTest, who_lets_go_of_it_waits_for_nothing_and_its_end_no_longer_than_its_limit) {
     Fifo fifo(file("fifo"));
     auto log = open(file("fifo"), "{uri}");
-    {
-        AccessLogBuffer buffer(log);
-        for (int i = 0; i < 200; ++i) buffer.write(record_of(std::string(1023, 'u')));
-    }
-    const auto begin = std::chrono::steady_clock::now();
+    const auto lost_before = access_log_lost_lines();
+    auto buffer = std::make_unique<AccessLogBuffer>(log);
+    for (int i = 0; i < 200; ++i) buffer->write(record_of(std::string(1023, 'u')));
     log.reset();
+    const auto begin = std::chrono::steady_clock::now();
+    buffer.reset();
+    EXPECT_LT(std::chrono::steady_clock::now() - begin, 500ms) << "a worker may be the last";
+    EXPECT_EQ(access_log_lost_lines(), lost_before) << "the reader has its second yet";
+    EXPECT_TRUE(wait_for_access_logs());
     EXPECT_LT(std::chrono::steady_clock::now() - begin, 5s);
+    EXPECT_GT(access_log_lost_lines(), lost_before);
+}
+
+TEST_F(AccessLogTest, without_descriptors_there_is_an_error) {
+    const int next = ::dup(STDERR_FILENO);
+    ASSERT_GE(next, 0);
+    ::close(next);
+    rlimit before{};
+    ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+    for (const int left : {0, 1}) {
+        const rlimit few{static_cast<rlim_t>(next + left), before.rlim_max};
+        ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &few), 0);
+        const auto log = AccessLog::open(file("log"), "{uri}");
+        ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+        ASSERT_FALSE(log.has_value());
+        EXPECT_NE(log.error().find("Too many open files"), std::string::npos) << log.error();
+    }
 }
 
 TEST_F(AccessLogTest, a_reader_that_is_gone_loses_lines_and_nothing_else) {

@@ -1,8 +1,8 @@
 #pragma once
 /// The access log: one line for each exchange. A worker formats lines into its own AccessLogBuffer and hands full
 /// blocks to the AccessLog's writer thread, the only one that touches the file; when the disk is full or the reader
-/// does not read, lines are dropped and counted and requests go on. The control thread owns the AccessLog and reopens
-/// it.
+/// does not read, lines are dropped and counted and requests go on. Workers and the control thread share the AccessLog;
+/// whoever lets go of it last waits for nothing.
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -49,6 +49,10 @@ std::span<const std::string_view> access_log_placeholders();
 /// Lines that could not be written since the start of the process, by whatever access log a reload brought.
 std::uint64_t access_log_lost_lines();
 
+/// At the end of the process, when all access logs have been let go of: waits until their lines are written, or lost
+/// because a reader took too long. False if a disk holds one up even then.
+bool wait_for_access_logs();
+
 class AccessLogFormat;
 class AccessLogWriter;
 class TimeText;
@@ -60,7 +64,7 @@ class AccessLog {
     /// error says what is wrong with which of them.
     static std::expected<std::shared_ptr<AccessLog>, std::string> open(const std::string& target,
                                                                        const std::string& format);
-    /// Writes what was handed over, for at most a second, and stops the writer.
+    /// The writer writes what was handed over, for at most a second, and ends by itself: see wait_for_access_logs().
     ~AccessLog();
     AccessLog(const AccessLog&) = delete;
     AccessLog& operator=(const AccessLog&) = delete;
@@ -75,10 +79,10 @@ class AccessLog {
 
   private:
     friend class AccessLogBuffer;
-    AccessLog(std::unique_ptr<AccessLogFormat> format, std::unique_ptr<AccessLogWriter> writer);
+    AccessLog(std::unique_ptr<AccessLogFormat> format, std::shared_ptr<AccessLogWriter> writer);
 
     const std::unique_ptr<AccessLogFormat> format_;
-    const std::unique_ptr<AccessLogWriter> writer_;
+    const std::shared_ptr<AccessLogWriter> writer_;  ///< shared with its thread
 };
 
 /// A worker's end of the log; for that worker alone. What was not flushed is handed over by the destructor.
