@@ -67,6 +67,19 @@ int printed(int status) {
     return exit_error;
 }
 
+/// Only an order ends the loop: what failed is logged, and whoever needs it tries again.
+void run_loop(boost::asio::io_context& control) {
+    while (!control.stopped()) {
+        try {
+            control.run();
+        } catch (const std::exception& failure) {
+            log::error("something failed on the control thread, which goes on error={}", failure.what());
+        } catch (...) {
+            log::error("something failed on the control thread, which goes on");
+        }
+    }
+}
+
 /// Runs until told to stop.
 int run(const std::string& file, const wiring::CommandLine& command) {
     // A log whose reader is gone, or whose file may not grow (RLIMIT_FSIZE), loses lines: no reason to die.
@@ -102,7 +115,7 @@ int run(const std::string& file, const wiring::CommandLine& command) {
 
     wiring::Lifecycle lifecycle{control, signals, server, service, admin, command};
     lifecycle.begin(inheritance.channel);
-    control.run();
+    run_loop(control);
     log::info("stopped");
     return 0;
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <deque>
+#include <exception>
 #include <memory>
 #include <mutex>
 #include <utility>
@@ -127,6 +128,8 @@ class Logger {
         write(move_mark, "");
     }
 
+    void lose_line() { sink_->lose_line(); }
+
     void start_queue() {
         thread_ = std::make_shared<spdlog::details::thread_pool>(queue_limit_lines, 1, block_all_signals);
         queueing_ =
@@ -185,12 +188,17 @@ bool needs_quotes(std::string_view text) {
 
 std::atomic<Level> detail::level{Level::info};
 
-void detail::write(Level line_level, fmt::string_view format, fmt::format_args arguments) {
-    fmt::memory_buffer message;
-    message.append(to_string(line_level));  // spdlog's own name for warn is another than the configuration's
-    message.push_back(' ');
-    fmt::vformat_to(std::back_inserter(message), format, arguments);
-    logger().write(to_spdlog(line_level), spdlog::string_view_t(message.data(), message.size()));
+void detail::write(Level line_level, fmt::string_view format, fmt::format_args arguments) noexcept {
+    // Without memory a line is lost like any other. Who logs has trouble enough.
+    try {
+        fmt::memory_buffer message;
+        message.append(to_string(line_level));  // spdlog's own name for warn is another than the configuration's
+        message.push_back(' ');
+        fmt::vformat_to(std::back_inserter(message), format, arguments);
+        logger().write(to_spdlog(line_level), spdlog::string_view_t(message.data(), message.size()));
+    } catch (const std::exception&) {
+        logger().lose_line();
+    }
 }
 
 std::string_view to_string(Level line_level) {

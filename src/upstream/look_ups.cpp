@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <exception>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -25,8 +26,8 @@ base::IpAddress to_address(const asio::ip::address& address) {
     return base::IpAddress::from_v6(address.to_v6().to_bytes());
 }
 
-/// Waits for the system's resolver.
-Answer look_up(const std::string& host) {
+/// Waits for the system's resolver. On a thread of its own, so nothing is thrown.
+Answer look_up(const std::string& host) try {
     asio::io_context loop;
     asio::ip::tcp::resolver resolver{loop};
     error_code error;
@@ -35,6 +36,8 @@ Answer look_up(const std::string& host) {
     std::vector<base::IpAddress> addresses;
     for (const auto& result : results) addresses.push_back(to_address(result.endpoint().address()));
     return addresses;
+} catch (const std::exception& failure) {
+    return std::unexpected(failure.what());
 }
 
 /// Where a thread leaves its answer, as long as somebody takes it.

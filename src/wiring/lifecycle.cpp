@@ -48,7 +48,7 @@ void Lifecycle::reload() {
     ++reloads_;
     boost::asio::co_spawn(control_, admin_.reload(), [this](std::exception_ptr failure, const admin::ReloadResult&) {
         --reloads_;
-        if (failure) std::rethrow_exception(failure);
+        if (failure) std::rethrow_exception(failure);  // to be logged by whoever runs the loop
     });
 }
 

@@ -31,8 +31,8 @@ void Signals::handle(std::function<void(int)> handler) {
 void Signals::wait() {
     signals_.async_wait([this](const boost::system::error_code& error, int signal) {
         if (error) return;
+        wait();  // first: no trouble with one signal makes the daemon deaf to the next
         handler_(signal);
-        wait();
     });
 }
 

@@ -155,7 +155,12 @@ void Upgrade::begin(const Handover& ours) {
     if (document.get() < 0 || ::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) != 0)
         return log::error("upgrade failed, this process goes on serving error={}", error_text(errno));
     const Descriptor far_end{ends[1]};
-    channel_.assign(asio::local::stream_protocol{}, ends[0]);
+    error_code error;
+    channel_.assign(asio::local::stream_protocol{}, ends[0], error);
+    if (error) {
+        ::close(ends[0]);
+        return log::error("upgrade failed, this process goes on serving error={}", error.message());
+    }
     descriptors[0] = document.get();
     descriptors[1] = far_end.get();
     const auto started = spawn(command_, descriptors);
@@ -166,8 +171,8 @@ void Upgrade::begin(const Handover& ours) {
     }
     successor_ = *started;
     log::info("upgrading: the new process starts pid={} program={}", successor_, command_.program());
-    await_end(static_cast<int>(::syscall(SYS_pidfd_open, successor_, 0)));
     await_word();
+    await_end(static_cast<int>(::syscall(SYS_pidfd_open, successor_, 0)));
 }
 
 void Upgrade::await_word() {
@@ -184,15 +189,22 @@ void Upgrade::await_word() {
 }
 
 void Upgrade::await_end(int process_descriptor) {
-    if (process_descriptor < 0) return give_up("it cannot be watched");
-    end_.assign(process_descriptor);
+    error_code unwatched;
+    if (process_descriptor >= 0) end_.assign(process_descriptor, unwatched);
+    if (process_descriptor < 0 || unwatched) {
+        if (unwatched) ::close(process_descriptor);
+        give_up("it cannot be watched");
+        return ended();
+    }
     end_.async_wait(asio::posix::stream_descriptor::wait_read, [this](const error_code& error) {
         if (!error) ended();
     });
 }
 
-/// It is a child of ours that nobody has waited for, so the number is certainly its own.
+/// It is a child of ours that nobody has waited for, so the number is certainly its own. A timer may come when there is
+/// none any more; 0 would be this process' whole group.
 void Upgrade::give_up(const char* why) {
+    if (successor_ == 0) return;
     log::error("upgrade: ending the new process pid={} reason={}", successor_, why);
     ::kill(successor_, SIGKILL);
 }

@@ -1,6 +1,8 @@
 #include "wiring.hpp"
 
 #include <algorithm>
+#include <exception>
+#include <set>
 #include <utility>
 
 #include <boost/asio/post.hpp>
@@ -185,18 +187,9 @@ void Admin::leave() {
 
 admin::AdminContext Admin::context() {
     admin::AdminContext context;
-    context.status = [this] { return status(); };
-    context.pools = [this] { return pools(); };
-    context.config_yaml = [this] { return config::print(server_.config()); };
+    context.view = [this] { return view(); };
+    context.background = background_.get_executor();
     context.draining = [this] { return server_.draining(); };
-    context.metrics = [this] {
-        observe::MetricFamilies families;
-        observe::collect_statistics(server_.statistics(), families);
-        observe::collect_limits(server_.connection_limit(), families);
-        observe::collect_logs(observe::access_log_lost_lines(), log::lost_lines(), families);
-        observe::collect_process(families);
-        return families;
-    };
     context.change_server = [this](std::string_view pool, std::string_view server, const admin::ServerChange& change) {
         std::optional<server::ServerState> state;
         if (change.state) state = state_of(*change.state);

@@ -1,7 +1,8 @@
 #pragma once
 /// The event log, of what happens to the daemon rather than to a request. Any thread may log at any time, also before
-/// init() (then to stderr); a line that cannot be written at once is dropped and counted, so that nobody waits. While
-/// there is a Queue, nobody waits for a disk either. All but logging is for one thread, the control thread.
+/// init() (then to stderr); a line that cannot be written at once is dropped and counted, so that nobody waits or
+/// fails. While there is a Queue, nobody waits for a disk either. All but logging is for one thread, the control
+/// thread.
 ///
 ///     log::warn("server is down pool={} server={} reason={}", pool, server, reason);
 ///
@@ -94,7 +95,7 @@ decltype(auto) shown(const T& argument) {
 }
 
 extern std::atomic<Level> level;
-void write(Level level, fmt::string_view format, fmt::format_args arguments);
+void write(Level level, fmt::string_view format, fmt::format_args arguments) noexcept;
 
 template <class... Args>
 void log(Level line_level, fmt::string_view format, const Args&... arguments) {
