@@ -1,41 +1,16 @@
 #include "nsboot_lb/config/changes.hpp"
 
 #include <algorithm>
-#include <array>
 #include <map>
 #include <unordered_map>
 
+#include "hidden.hpp"
 #include "node.hpp"
 #include "schema.hpp"
 
 namespace nsboot_lb::config {
 
 namespace {
-
-constexpr std::string_view hidden = "(hidden)";
-
-std::string lower_case(std::string_view text) {
-    std::string out(text);
-    for (auto& c : out)
-        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c | 0x20);
-    return out;
-}
-
-/// The keys whose maps are header fields and their values.
-bool holds_fields(std::string_view key) {
-    static constexpr std::array<std::string_view, 4> keys{"set", "add", "headers", "header"};
-    return std::ranges::find(keys, key) != keys.end();
-}
-
-/// A log is read by more people than a configuration.
-bool carries_credentials(std::string_view field) {
-    static constexpr std::array<std::string_view, 4> fields{"authorization", "proxy-authorization", "cookie",
-                                                            "set-cookie"};
-    static constexpr std::array<std::string_view, 4> endings{"-key", "-password", "-secret", "-token"};
-    const auto lower = lower_case(field);
-    return std::ranges::find(fields, lower) != fields.end() ||
-           std::ranges::any_of(endings, [&](std::string_view ending) { return lower.ends_with(ending); });
-}
 
 /// Cut between characters (UTF-8), not within one.
 std::string cut(std::string text) {
@@ -119,7 +94,7 @@ struct Place {
     bool hides = false;
 
     Place below(const std::string& key) const {
-        return {path.empty() ? key : path + "." + key, key, hides || (holds_fields(name) && carries_credentials(key))};
+        return {path.empty() ? key : path + "." + key, key, hides || config::hides(name, key)};
     }
 };
 

@@ -1,6 +1,7 @@
 #include "nsboot_lb/config/load.hpp"
 
 #include "check.hpp"
+#include "hidden.hpp"
 #include "include.hpp"
 #include "schema.hpp"
 
@@ -40,6 +41,12 @@ LoadResult load_text(const std::string& text, const std::string& name, const Loa
 
 std::string print(const Config& config) {
     return to_yaml(write_section(root_section(), &config));
+}
+
+std::string print_for_others(const Config& config) {
+    auto tree = write_section(root_section(), &config);
+    hide_values(tree);
+    return to_yaml(tree);
 }
 
 }  // namespace nsboot_lb::config

@@ -332,6 +332,29 @@ TEST(Changes, DoNotShowCredentials) {
     EXPECT_THAT(route_changes("[{name: r, pool: p, match: {header: {Authorization: {regex: a}}}}]",
                               "[{name: r, pool: p, match: {header: {Authorization: {regex: b}}}}]"),
                 ElementsAre(changed("routes.r.match.header.Authorization.regex", "(hidden)", "(hidden)")));
+    // Whoever knows what a route asks for may send it.
+    EXPECT_THAT(route_changes("[{name: r, pool: p, match: {header: {X-Role: admin}}}]",
+                              "[{name: r, pool: p, match: {header: {X-Role: root}}}]"),
+                ElementsAre(changed("routes.r.match.header.X-Role", "(hidden)", "(hidden)")));
+}
+
+TEST(PrintForOthers, HidesWhatMayLetSomebodyInAndNothingElse) {
+    const std::string routes = R"(
+- {name: exact, match: {header: {X-Role: apple, X-Number: "4711"}}, pool: p}
+- {name: regex, match: {header: {X-Role: {regex: banana.*}}}, pool: p}
+- {name: there, match: {header: {X-Role: {present: false}}}, pool: p}
+- name: changing
+  request_headers: {set: {X-Api-Key: cherry, Authorization: damson, X-Host: elderberry}, add: {X-Auth: feijoa}}
+  respond: {body: grape, headers: {Set-Cookie: hazelnut}}
+)";
+    const auto config =
+        loaded("listeners: [{address: '127.0.0.1:0'}]\npools: {p: {servers: ['127.0.0.1:2']}}\nroutes:" + routes);
+    const auto text = print_for_others(config);
+    for (const auto* secret : {"apple", "4711", "banana", "cherry", "damson", "feijoa", "hazelnut"})
+        EXPECT_EQ(text.find(secret), std::string::npos) << secret << " in\n" << text;
+    for (const auto* open : {"elderberry", "grape", "present: false", "X-Role: (hidden)", "regex: (hidden)"})
+        EXPECT_NE(text.find(open), std::string::npos) << open << " not in\n" << text;
+    EXPECT_NE(print(config).find("cherry"), std::string::npos) << "the file's owner sees it all";
 }
 
 TEST(Changes, CutLongValuesBetweenCharacters) {

@@ -22,7 +22,7 @@ struct Change {
     /// Where it stands, members of lists by their names: "pools.nsboot.servers.nsboot-2.weight", "routes.login".
     std::string key;
     /// The values, on one line as the file would spell them, without quotes; empty where there is none, and for whole
-    /// sections. "(hidden)" for header fields that carry credentials.
+    /// sections. "(hidden)" for header conditions and for header fields that carry credentials.
     std::string from;
     std::string to;
     bool operator==(const Change&) const = default;

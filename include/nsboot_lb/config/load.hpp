@@ -39,6 +39,8 @@ LoadResult load(const std::filesystem::path& file);
 LoadResult load_text(const std::string& text, const std::string& name, const LoadOptions& options = {});
 /// The effective configuration as YAML that loads again to the same values, every default filled in.
 std::string print(const Config& config);
+/// The same with "(hidden)" for what may let somebody in: header conditions, header fields that carry credentials.
+std::string print_for_others(const Config& config);
 /// The reference of all keys as Markdown, from the same table that parsing uses (docs/configuration.md is made of it).
 std::string reference_markdown();
 /// The JSON Schema of a configuration file, from the same table (config/nsboot-lb.schema.json is made of it).
