@@ -25,16 +25,20 @@ using namespace std::chrono_literals;
 namespace {
 
 constexpr std::size_t connection_limit = 64;
+/// Of peers that are not allowed, which are told so and nothing else.
+constexpr std::size_t not_allowed_limit = 8;
 /// After an accept that failed for want of descriptors, which would fail again at once.
 constexpr auto accept_pause = 100ms;
 
-/// A coroutine of ours ends by returning; an exception is a fault to hear of.
-void report_exception(std::exception_ptr exception) {
+/// A session ends by returning; an exception is a fault to hear of, and that session's end alone.
+void report_exception(const std::exception_ptr& exception) {
     if (!exception) return;
     try {
-        std::rethrow_exception(std::move(exception));
+        std::rethrow_exception(exception);
     } catch (const std::exception& failure) {
         observe::log::error("admin connection ended badly error={}", failure.what());
+    } catch (...) {
+        observe::log::error("admin connection ended badly");
     }
 }
 
@@ -43,7 +47,7 @@ void report_exception(std::exception_ptr exception) {
 class AdminServer::Impl {
   public:
     Impl(asio::io_context& io, Acceptor acceptor, const config::Admin& config, AdminContext context)
-        : io_(io), acceptor_(std::move(acceptor)), allow_(config.allow), api_(std::move(context), config.token_file) {}
+        : io_(io), acceptor_(std::move(acceptor)), allow_(config.allow), api_(std::move(context), config) {}
 
     /// Each coroutine holds the Impl that it works on.
     static void run(const std::shared_ptr<Impl>& self) {
@@ -56,7 +60,7 @@ class AdminServer::Impl {
     }
     void set_access(const config::Admin& config) {
         allow_ = config.allow;
-        api_.set_token_file(config.token_file);
+        api_.set_access(config);
     }
     Acceptor& acceptor() { return acceptor_; }
 
@@ -64,30 +68,57 @@ class AdminServer::Impl {
     static asio::awaitable<void> accept_connections(std::shared_ptr<Impl> self) {
         asio::steady_timer pause(self->io_);
         while (!self->stopping_) {
-            Socket socket(self->io_);
-            const auto error = co_await self->acceptor_.accept(socket);
-            if (self->stopping_) co_return;
-            if (error) {
-                pause.expires_after(accept_pause);
-                co_await pause.async_wait(asio::as_tuple(asio::use_awaitable));
-            } else if (self->sessions_.size() < connection_limit) {
-                asio::co_spawn(self->io_, serve(self, std::move(socket)), report_exception);
+            bool accepted = false;
+            try {
+                accepted = co_await self->accept(self);
+            } catch (const std::exception& failure) {
+                observe::log::error("cannot take an admin connection error={}", failure.what());
             }
+            if (accepted || self->stopping_) continue;
+            pause.expires_after(accept_pause);
+            co_await pause.async_wait(asio::as_tuple(asio::use_awaitable));
         }
     }
 
-    static asio::awaitable<void> serve(std::shared_ptr<Impl> self, Socket socket) {
-        const bool allowed = self->allows(socket);
-        Session session(std::move(socket), self->api_, allowed);
+    asio::awaitable<bool> accept(std::shared_ptr<Impl> self) {
+        Socket socket(io_);
+        const auto error = co_await acceptor_.accept(socket);
+        if (error || stopping_) co_return false;
+        const auto peer = peer_of(socket);
+        if (make_room(peer)) asio::co_spawn(io_, serve(self, std::move(socket), peer), report_exception);
+        co_return true;
+    }
+
+    static asio::awaitable<void> serve(std::shared_ptr<Impl> self, Socket socket, Session::Peer peer) {
+        Session session(std::move(socket), self->api_, peer);
         const Registration registration(*self, session);
         co_await session.run();
     }
 
     /// Whoever may open a unix socket is allowed: its file's permissions are its allow list.
-    bool allows(const Socket& socket) const {
-        if (acceptor_.address().starts_with("unix:")) return true;
-        const auto peer = peer_address(socket);
-        return peer && base::any_contains(allow_, *peer);
+    Session::Peer peer_of(const Socket& socket) const {
+        if (acceptor_.address().starts_with("unix:")) return Session::Peer::local;
+        const auto address = peer_address(socket);
+        const bool allowed = address && base::any_contains(allow_, *address);
+        return allowed ? Session::Peer::allowed : Session::Peer::not_allowed;
+    }
+
+    /// Whether a newcomer finds a place, if need be that of the connection that has been silent longest: else those who
+    /// connect and say nothing would keep out everybody. Peers that are not allowed go by themselves.
+    bool make_room(Session::Peer peer) {
+        const bool allowed = peer != Session::Peer::not_allowed;
+        Session* longest = nullptr;
+        std::size_t count = 0;
+        for (Session* const session : sessions_) {
+            if (session->closed() || (session->peer() != Session::Peer::not_allowed) != allowed) continue;
+            ++count;
+            if (!session->waiting_since()) continue;
+            if (longest == nullptr || session->waiting_since() < longest->waiting_since()) longest = session;
+        }
+        if (count < (allowed ? connection_limit : not_allowed_limit)) return true;
+        if (!allowed || longest == nullptr) return false;
+        longest->close();
+        return true;
     }
 
     /// Keeps a session where stop() finds it, for as long as its coroutine lasts.

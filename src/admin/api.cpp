@@ -6,13 +6,17 @@
 #include <optional>
 #include <utility>
 
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/use_awaitable.hpp>
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
 
 #include "bearer.hpp"
+#include "cross_site.hpp"
 #include "dashboard.hpp"
 #include "json.hpp"
+#include "nsboot_lb/observe/collector.hpp"
 #include "nsboot_lb/observe/log.hpp"
 #include "upstream_metrics.hpp"
 
@@ -82,92 +86,113 @@ std::string_view path_of(std::string_view target) {
     return target.substr(0, target.find('?'));
 }
 
-/// A browser says where a script came from. A page of another site must not be able to drain servers, even if its
-/// visitor may.
-bool is_cross_site(const ApiRequest& request) {
-    if (request.origin.empty()) return false;
-    return request.origin != "http://" + std::string(request.host);
+using Answer = boost::asio::awaitable<ApiResponse>;
+
+/// What `make` gives on the background thread: it may take a second, and the control thread has health checks to run.
+template <class Make>
+Answer in_background(const AdminContext& context, Make make) {
+    auto work = [make = std::move(make)]() mutable -> Answer {
+        const auto mine = std::move(make);  // what it holds goes before the answer does
+        co_return mine();
+    };
+    auto response = co_await boost::asio::co_spawn(context.background, std::move(work), boost::asio::use_awaitable);
+    co_return response;
 }
 
 // What answers at each path.
 
-ApiResponse metrics(const AdminContext& context, const ApiRequest&) {
-    observe::MetricFamilies families = context.metrics();
-    collect_upstream_state(context.pools(), families);
-    return {.content_type = "text/plain; version=0.0.4; charset=utf-8", .body = observe::to_text(families)};
+Answer metrics(const AdminContext& context, const ApiRequest&) {
+    return in_background(context, [view = context.view()] {
+        observe::MetricFamilies families = view.metrics();
+        collect_upstream_state(view.pools(), families);
+        return ApiResponse{.content_type = "text/plain; version=0.0.4; charset=utf-8",
+                           .body = observe::to_text(families)};
+    });
 }
 
-ApiResponse health(const AdminContext& context, const ApiRequest&) {
-    return context.draining() ? text(503, "draining\n") : text(200, "ok\n");
+Answer health(const AdminContext& context, const ApiRequest&) {
+    co_return context.draining() ? text(503, "draining\n") : text(200, "ok\n");
 }
 
-ApiResponse readiness(const AdminContext& context, const ApiRequest&) {
-    std::string problems;
-    if (context.draining()) problems += "draining\n";
-    for (const PoolStatus& pool : context.pools()) {
-        if (!pool.available) problems += "pool " + pool.name + " has no available server\n";
-    }
-    return problems.empty() ? text(200, "ready\n") : text(503, std::move(problems));
+Answer readiness(const AdminContext& context, const ApiRequest&) {
+    return in_background(context, [view = context.view(), draining = context.draining()] {
+        std::string problems;
+        if (draining) problems += "draining\n";
+        for (const PoolStatus& pool : view.pools()) {
+            if (!pool.available) problems += "pool " + pool.name + " has no available server\n";
+        }
+        return problems.empty() ? text(200, "ready\n") : text(503, std::move(problems));
+    });
 }
 
-ApiResponse status(const AdminContext& context, const ApiRequest&) {
-    return json_response(200, to_json(context.status(), std::chrono::system_clock::now()));
+Answer status(const AdminContext& context, const ApiRequest&) {
+    return in_background(context, [view = context.view()] {
+        return json_response(200, to_json(view.status(), std::chrono::system_clock::now()));
+    });
 }
 
-ApiResponse pools(const AdminContext& context, const ApiRequest&) {
-    return json_response(200, to_json(context.pools()));
+Answer pools(const AdminContext& context, const ApiRequest&) {
+    return in_background(context, [view = context.view()] { return json_response(200, to_json(view.pools())); });
 }
 
-ApiResponse config(const AdminContext& context, const ApiRequest&) {
-    return json_response(200, boost::json::object{{"yaml", context.config_yaml()}});
+Answer config(const AdminContext& context, const ApiRequest&) {
+    return in_background(context, [view = context.view()] {
+        return json_response(200, boost::json::object{{"yaml", view.config_yaml()}});
+    });
 }
 
-ApiResponse log_level(const AdminContext&, const ApiRequest& request) {
+Answer log_level(const AdminContext&, const ApiRequest& request) {
     const auto level = parse_log_level(request.body);
-    if (!level) return error(400, level.error());
+    if (!level) co_return error(400, level.error());
     observe::log::set_level(*level);
     observe::log::info("log level changed level={}", observe::log::to_string(*level));
-    return json_response(200, boost::json::object{{"level", observe::log::to_string(*level)}});
+    co_return json_response(200, boost::json::object{{"level", observe::log::to_string(*level)}});
 }
 
-boost::asio::awaitable<ApiResponse> reload(const AdminContext& context) {
+Answer reload(const AdminContext& context, const ApiRequest&) {
     const ReloadResult result = co_await context.reload();
     co_return json_response(result.successful ? 200 : 422, to_json(result));
 }
 
-ApiResponse change_server(const AdminContext& context, const ApiRequest& request) {
-    const auto path = server_path(path_of(request.target));
-    const auto change = parse_server_change(request.body);
-    if (!change) return error(400, change.error());
-    switch (context.change_server(path->pool, path->server, *change)) {
-        case ChangeResult::changed: break;
-        case ChangeResult::no_such_pool: return error(404, "there is no pool \"" + path->pool + "\"");
-        case ChangeResult::no_such_server:
-            return error(404, "the pool \"" + path->pool + "\" has no server \"" + path->server + "\"");
-        case ChangeResult::unresolved:
-            return error(409, "the name of the server \"" + path->server +
-                                  "\" has no address yet, so there is nothing to change; see the event log");
-    }
+ApiResponse server_response(const View& view, const ServerPath& path) {
     boost::json::array endpoints;
-    for (const PoolStatus& pool : context.pools()) {
+    for (const PoolStatus& pool : view.pools()) {
         for (const ServerStatus& server : pool.servers) {
-            if (pool.name == path->pool && server.name == path->server) endpoints.push_back(to_json(server));
+            if (pool.name == path.pool && server.name == path.server) endpoints.push_back(to_json(server));
         }
     }
     return json_response(200, boost::json::object{{"servers", std::move(endpoints)}});
 }
 
-template <DashboardFile file>
-ApiResponse dashboard_file(const AdminContext&, const ApiRequest&) {
-    return {.content_type = dashboard_type(file), .body = std::string(dashboard_text(file))};
+Answer change_server(const AdminContext& context, const ApiRequest& request) {
+    const auto path = server_path(path_of(request.target));
+    const auto change = parse_server_change(request.body);
+    if (!change) co_return error(400, change.error());
+    switch (context.change_server(path->pool, path->server, *change)) {
+        case ChangeResult::changed: break;
+        case ChangeResult::no_such_pool: co_return error(404, "there is no pool \"" + path->pool + "\"");
+        case ChangeResult::no_such_server:
+            co_return error(404, "the pool \"" + path->pool + "\" has no server \"" + path->server + "\"");
+        case ChangeResult::unresolved:
+            co_return error(409, "the name of the server \"" + path->server +
+                                     "\" has no address yet, so there is nothing to change; see the event log");
+    }
+    auto show = [view = context.view(), path = *path] { return server_response(view, path); };
+    auto response = co_await in_background(context, std::move(show));
+    co_return response;
 }
 
-/// A path, the one method that it knows (GET has HEAD beside it), and what answers: null for the reload, which takes
-/// its time.
+template <DashboardFile file>
+Answer dashboard_file(const AdminContext&, const ApiRequest&) {
+    co_return ApiResponse{.content_type = dashboard_type(file), .body = std::string(dashboard_text(file))};
+}
+
+/// A path, the one method that it knows (GET has HEAD beside it), and what answers.
 struct Resource {
     std::string_view path;
     std::string_view method;
-    ApiResponse (*answer)(const AdminContext&, const ApiRequest&);
+    Answer (*answer)(const AdminContext&, const ApiRequest&);
+    bool open = true;  ///< to readers, by whatever name of the host they ask
 
     std::string_view allow() const { return method == "GET" ? std::string_view("GET, HEAD") : method; }
     bool allows(std::string_view asked) const { return asked == method || (method == "GET" && asked == "HEAD"); }
@@ -183,8 +208,8 @@ constexpr std::array resources{
     Resource{"/readyz", "GET", readiness},
     Resource{"/api/v1/status", "GET", status},
     Resource{"/api/v1/pools", "GET", pools},
-    Resource{"/api/v1/config", "GET", config},
-    Resource{"/api/v1/reload", "POST", nullptr},
+    Resource{"/api/v1/config", "GET", config, false},
+    Resource{"/api/v1/reload", "POST", reload},
     Resource{"/api/v1/log-level", "PUT", log_level},
 };
 constexpr Resource server_resource{"", "POST", change_server};
@@ -197,8 +222,14 @@ const Resource* find_resource(std::string_view path) {
 
 }  // namespace
 
-Api::Api(AdminContext context, std::string token_file)
-    : context_(std::move(context)), token_file_(std::move(token_file)) {}
+Api::Api(AdminContext context, const config::Admin& access) : context_(std::move(context)) {
+    set_access(access);
+}
+
+void Api::set_access(const config::Admin& access) {
+    token_file_ = access.token_file;
+    hosts_ = access.hosts;
+}
 
 boost::asio::awaitable<ApiResponse> Api::handle(ApiRequest request) const {
     const Resource* const resource = find_resource(path_of(request.target));
@@ -208,17 +239,20 @@ boost::asio::awaitable<ApiResponse> Api::handle(ApiRequest request) const {
         refusal.allow = resource->allow();
         co_return refusal;
     }
-    if (resource->changes()) {
-        if (auto refusal = refusal_of_change(request)) co_return std::move(*refusal);
-    }
-    if (resource->answer != nullptr) co_return resource->answer(context_, request);
-    auto reloaded = co_await reload(context_);
-    co_return reloaded;
+    auto refusal = resource->changes() ? refusal_of_change(request)
+                   : resource->open    ? std::nullopt
+                                       : refusal_by_host(request);
+    if (refusal) co_return std::move(*refusal);
+    auto response = co_await resource->answer(context_, request);
+    co_return response;
 }
 
 std::optional<ApiResponse> Api::refusal_of_change(const ApiRequest& request) const {
     if (is_cross_site(request)) return error(403, "a page of another site may not change anything");
-    if (token_file_.empty()) return std::nullopt;
+    return token_file_.empty() ? refusal_by_host(request) : refusal_by_token(request);
+}
+
+std::optional<ApiResponse> Api::refusal_by_token(const ApiRequest& request) const {
     const auto token = read_token(token_file_);
     if (!token) {
         observe::log::error("change refused error={}", token.error());
@@ -228,6 +262,14 @@ std::optional<ApiResponse> Api::refusal_of_change(const ApiRequest& request) con
     ApiResponse refusal = error(401, "changes need Authorization: Bearer TOKEN");
     refusal.authenticate = true;
     return refusal;
+}
+
+/// Who has the token may come by any name.
+std::optional<ApiResponse> Api::refusal_by_host(const ApiRequest& request) const {
+    if (request.local || is_own_host(request.host, hosts_)) return std::nullopt;
+    if (!token_file_.empty() && !request.authorization.empty() && !refusal_by_token(request)) return std::nullopt;
+    return error(403,
+                 "the host \"" + std::string(request.host) + "\" is no address, not localhost, and not in admin.hosts");
 }
 
 }  // namespace nsboot_lb::admin

@@ -4,11 +4,12 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
+#include <vector>
 
 #include <boost/asio/awaitable.hpp>
 
 #include "nsboot_lb/admin/context.hpp"
+#include "nsboot_lb/config/config.hpp"
 
 namespace nsboot_lb::admin {
 
@@ -18,8 +19,10 @@ struct ApiRequest {
     std::string_view target{};  ///< origin-form, with its query
     std::string_view host{};
     std::string_view origin{};
+    std::string_view fetch_site{};  ///< Sec-Fetch-Site
     std::string_view authorization{};
     std::string_view body{};
+    bool local = false;  ///< came by a unix socket, which no page can
 };
 
 struct ApiResponse {
@@ -32,18 +35,21 @@ struct ApiResponse {
 
 class Api {
   public:
-    /// `token_file` empty: changes need no token. It is read at every change, so a new token needs no reload.
-    Api(AdminContext context, std::string token_file);
-    void set_token_file(std::string token_file) { token_file_ = std::move(token_file); }
+    Api(AdminContext context, const config::Admin& access);
+    void set_access(const config::Admin& access);
     /// What `request` views has to stay until it is answered.
     boost::asio::awaitable<ApiResponse> handle(ApiRequest request) const;
 
   private:
+    std::optional<ApiResponse> refusal_by_token(const ApiRequest& request) const;
     /// Why the request may not change anything; nothing if it may.
     std::optional<ApiResponse> refusal_of_change(const ApiRequest& request) const;
+    std::optional<ApiResponse> refusal_by_host(const ApiRequest& request) const;
 
     AdminContext context_;
+    /// Empty: changes need no token. It is read at every change, so a new token needs no reload.
     std::string token_file_;
+    std::vector<std::string> hosts_;
 };
 
 }  // namespace nsboot_lb::admin

@@ -1,5 +1,6 @@
 #include "session.hpp"
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <optional>
@@ -27,6 +28,7 @@ constexpr auto idle_timeout = 120s;     // between requests; Prometheus comes ev
 constexpr auto request_timeout = 10s;   // from a request's first byte to its last
 constexpr auto response_timeout = 30s;  // of the whole response
 constexpr auto linger_timeout = 1s;
+constexpr auto time_not_allowed = 1s;
 constexpr std::uint32_t head_limit_bytes = 16 * 1024;
 constexpr std::uint64_t body_limit_bytes = 64 * 1024;
 constexpr std::size_t read_bytes = 4096;
@@ -55,8 +57,22 @@ std::optional<ApiResponse> answer_to(const beast::error_code& error) {
 
 }  // namespace
 
-Session::Session(Socket socket, const Api& api, bool allowed)
-    : api_(api), allowed_(allowed), stream_(std::move(socket)), input_(head_limit_bytes + body_limit_bytes) {}
+Session::Session(Socket socket, const Api& api, Peer peer)
+    : api_(api),
+      peer_(peer),
+      end_(peer == Peer::not_allowed ? std::chrono::steady_clock::now() + time_not_allowed
+                                     : std::chrono::steady_clock::time_point::max()),
+      stream_(std::move(socket)),
+      input_(head_limit_bytes + body_limit_bytes) {}
+
+void Session::close() {
+    closed_ = true;
+    stream_.close();
+}
+
+void Session::limit(std::chrono::steady_clock::duration time) {
+    stream_.expires_at(std::min(std::chrono::steady_clock::now() + time, end_));
+}
 
 asio::awaitable<void> Session::run() {
     bool keep_alive = true;
@@ -70,7 +86,8 @@ asio::awaitable<void> Session::run() {
 
 asio::awaitable<bool> Session::wait_for_request() {
     if (input_.size() > 0) co_return true;
-    stream_.expires_after(idle_timeout);
+    waiting_since_ = std::chrono::steady_clock::now();
+    limit(idle_timeout);
     const auto [error, bytes] = co_await stream_.async_read_some(input_.prepare(read_bytes), as_result);
     if (error) co_return false;
     input_.commit(bytes);
@@ -82,21 +99,23 @@ asio::awaitable<bool> Session::serve() {
     Parser parser;
     parser.header_limit(head_limit_bytes);
     parser.body_limit(body_limit_bytes);
-    stream_.expires_after(request_timeout);
+    limit(request_timeout);
+    if (!waiting_since_) waiting_since_ = std::chrono::steady_clock::now();
     const auto [error, bytes] = co_await http::async_read(stream_, input_, parser, as_result);
+    waiting_since_.reset();
     if (error) {
         auto refusal = answer_to(error);
         if (refusal) co_await send(parser.get(), std::move(*refusal), false);
         co_return false;
     }
-    const bool keep_alive = parser.get().keep_alive();
+    const bool keep_alive = parser.get().keep_alive() && peer_ != Peer::not_allowed;
     ApiResponse response = co_await answer(parser.get());
     const bool sent = co_await send(parser.get(), std::move(response), keep_alive);
     co_return sent&& keep_alive;
 }
 
 asio::awaitable<ApiResponse> Session::answer(const Request& request) const {
-    if (!allowed_) {
+    if (peer_ == Peer::not_allowed) {
         co_return ApiResponse{
             .status = 403, .content_type = "text/plain; charset=utf-8", .body = "this address is not in admin.allow\n"};
     }
@@ -104,8 +123,10 @@ asio::awaitable<ApiResponse> Session::answer(const Request& request) const {
                            .target = view(request.target()),
                            .host = view(request[http::field::host]),
                            .origin = view(request[http::field::origin]),
+                           .fetch_site = view(request["Sec-Fetch-Site"]),
                            .authorization = view(request[http::field::authorization]),
-                           .body = request.body()};
+                           .body = request.body(),
+                           .local = peer_ == Peer::local};
     auto response = co_await api_.handle(asked);
     co_return response;
 }
@@ -125,7 +146,7 @@ asio::awaitable<bool> Session::send(const Request& request, ApiResponse answer, 
     response.prepare_payload();
 
     http::response_serializer<http::string_body> serializer(response);
-    stream_.expires_after(response_timeout);
+    limit(response_timeout);
     beast::error_code error;
     std::size_t bytes = 0;
     if (request.method() == http::verb::head) {
@@ -140,7 +161,7 @@ asio::awaitable<bool> Session::send(const Request& request, ApiResponse answer, 
 asio::awaitable<void> Session::linger() {
     beast::error_code error;
     stream_.socket().shutdown(asio::socket_base::shutdown_send, error);
-    stream_.expires_after(linger_timeout);
+    limit(linger_timeout);
     std::array<char, read_bytes> discarded;
     for (std::size_t total = 0; !error && total < linger_limit_bytes;) {
         std::size_t bytes = 0;

@@ -2,10 +2,10 @@
 
 namespace nsboot_lb::admin {
 
-Totals totals_of(const observe::Statistics& statistics) {
+Totals totals_of(const observe::Statistics::View& view) {
     using observe::CodeClass;
     Totals totals;
-    for (const auto& [name, block] : statistics.routes()) {
+    for (const auto& [name, block] : view.routes) {
         for (std::size_t method = 0; method < observe::method_count; ++method) {
             const auto sum = [&](CodeClass code) {
                 return block->sum([&](const observe::RouteCounters& r) { return r.requests[method][code].value(); });
@@ -19,8 +19,8 @@ Totals totals_of(const observe::Statistics& statistics) {
     }
     for (std::size_t i = 0; i < observe::reason_count; ++i) {
         const auto reason = static_cast<observe::Reason>(i);
-        totals.rejected += statistics.worker_counters().sum(
-            [&](const observe::WorkerCounters& worker) { return worker.rejected[reason].value(); });
+        totals.rejected +=
+            view.workers->sum([&](const observe::WorkerCounters& worker) { return worker.rejected[reason].value(); });
     }
     return totals;
 }

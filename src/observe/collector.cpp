@@ -105,10 +105,10 @@ std::uint64_t requests_of(const PerWorker<RouteCounters>& route, std::size_t met
 
 /// Beside GET only the methods that were seen: a route with 8 methods and 6 classes would else show 48 series, nearly
 /// all zero for ever.
-void collect_routes(const Statistics& statistics, MetricFamilies& into) {
+void collect_routes(const Statistics::View& view, MetricFamilies& into) {
     auto requests =
         make_family("requests_total", "Requests answered, by route, method and class of status.", MetricType::Counter);
-    for (const auto& [name, block] : statistics.routes()) {
+    for (const auto& [name, block] : view.routes) {
         const Labels route{{"route", name}};
         for (std::size_t m = 0; m < method_count; ++m) {
             std::array<std::uint64_t, code_class_count> counts{};
@@ -128,12 +128,12 @@ void collect_routes(const Statistics& statistics, MetricFamilies& into) {
     add_histograms(into,
                    make_family("request_duration_seconds", "Time from a request's first byte to its response's last.",
                                MetricType::Histogram),
-                   statistics.routes(), named("route"), &RouteCounters::duration);
+                   view.routes, named("route"), &RouteCounters::duration);
 }
 
-void collect_listeners(const Statistics& statistics, MetricFamilies& into) {
+void collect_listeners(const Statistics::View& view, MetricFamilies& into) {
     const auto add = [&](std::string_view name, std::string_view help, MetricType type, auto pick) {
-        add_family(into, make_family(name, help, type), statistics.listeners(), named("listener"), pick);
+        add_family(into, make_family(name, help, type), view.listeners, named("listener"), pick);
     };
     using L = ListenerCounters;
     add("client_connections", "Open client connections.", MetricType::Gauge,
@@ -146,12 +146,12 @@ void collect_listeners(const Statistics& statistics, MetricFamilies& into) {
         [](const L& l) -> const Counter& { return l.sent_bytes; });
 }
 
-void collect_server_requests(const Statistics& statistics, MetricFamilies& into) {
+void collect_server_requests(const Statistics::View& view, MetricFamilies& into) {
     auto requests =
         make_family("upstream_requests_total", "Responses of servers, by class of status.", MetricType::Counter);
     auto failures =
         make_family("upstream_failures_total", "Attempts at a server that failed, by reason.", MetricType::Counter);
-    for (const auto& [name, block] : statistics.servers()) {
+    for (const auto& [name, block] : view.servers) {
         const Labels labels = server_labels(name);
         for (std::size_t c = 0; c < code_class_count; ++c) {
             const auto code = static_cast<CodeClass>(c);
@@ -172,19 +172,19 @@ void collect_server_requests(const Statistics& statistics, MetricFamilies& into)
     into.push_back(std::move(failures));
 }
 
-void collect_servers(const Statistics& statistics, MetricFamilies& into) {
-    collect_server_requests(statistics, into);
+void collect_servers(const Statistics::View& view, MetricFamilies& into) {
+    collect_server_requests(view, into);
     using S = ServerCounters;
     add_histograms(into,
                    make_family("upstream_duration_seconds",
                                "Time from a request's first byte sent to a server to its response's last received.",
                                MetricType::Histogram),
-                   statistics.servers(), server_labels, &S::duration);
+                   view.servers, server_labels, &S::duration);
     add_histograms(
         into, make_family("upstream_connect_duration_seconds", "Time to connect to a server.", MetricType::Histogram),
-        statistics.servers(), server_labels, &S::connect_duration);
+        view.servers, server_labels, &S::connect_duration);
     const auto add = [&](std::string_view name, std::string_view help, MetricType type, auto pick) {
-        add_family(into, make_family(name, help, type), statistics.servers(), server_labels, pick);
+        add_family(into, make_family(name, help, type), view.servers, server_labels, pick);
     };
     add("upstream_connections_active", "Connections to a server that carry a request or a tunnel.", MetricType::Gauge,
         [](const S& s) -> const Gauge& { return s.connections_active; });
@@ -196,9 +196,9 @@ void collect_servers(const Statistics& statistics, MetricFamilies& into) {
         [](const S& s) -> const Counter& { return s.reused; });
 }
 
-void collect_pools(const Statistics& statistics, MetricFamilies& into) {
+void collect_pools(const Statistics::View& view, MetricFamilies& into) {
     const auto add = [&](std::string_view name, std::string_view help, MetricType type, auto pick) {
-        add_family(into, make_family(name, help, type), statistics.pools(), named("pool"), pick);
+        add_family(into, make_family(name, help, type), view.pools, named("pool"), pick);
     };
     using P = PoolCounters;
     add("upstream_retries_total", "Further attempts after the first.", MetricType::Counter,
@@ -214,26 +214,26 @@ void collect_pools(const Statistics& statistics, MetricFamilies& into) {
 }
 
 /// What the control thread counts, and what belongs to no name.
-void collect_rest(const Statistics& statistics, MetricFamilies& into) {
+void collect_rest(const Statistics::View& view, MetricFamilies& into) {
     auto rejected = make_family("rejected_total", "Requests answered with an error of our own or cut short, by reason.",
                                 MetricType::Counter);
     for (std::size_t r = 1; r < reason_count; ++r) {
         const auto reason = static_cast<Reason>(r);
-        add_value(
-            rejected, {{"reason", std::string(to_string(reason))}},
-            statistics.worker_counters().sum([&](const WorkerCounters& w) { return w.rejected[reason].value(); }));
+        add_value(rejected, {{"reason", std::string(to_string(reason))}},
+                  view.workers->sum([&](const WorkerCounters& w) { return w.rejected[reason].value(); }));
     }
     into.push_back(std::move(rejected));
 
     auto checks = make_family("health_checks_total", "Active health checks, by result.", MetricType::Counter);
-    for (const auto& [name, counters] : statistics.health_checks()) {
+    for (const auto& [name, counters] : view.health_checks) {
         add_value(checks, with(server_labels(name), "result", "success"), counters->success.value());
         add_value(checks, with(server_labels(name), "result", "failure"), counters->failure.value());
+        add_value(checks, with(server_labels(name), "result", "void"), counters->void_.value());
     }
     into.push_back(std::move(checks));
 
     add_family(into, make_family("rate_limited_total", "Requests over a rate limit.", MetricType::Counter),
-               statistics.rate_limits(), named("limit"),
+               view.rate_limits, named("limit"),
                [](const RateLimitCounters& r) -> const Counter& { return r.limited; });
 }
 
@@ -256,14 +256,13 @@ void collect_config_loads(const Statistics::ConfigLoads& loads, MetricFamilies& 
 
 }  // namespace
 
-void collect_statistics(Statistics& statistics, MetricFamilies& into) {
-    statistics.set_unused_aside(std::chrono::steady_clock::now());
-    collect_routes(statistics, into);
-    collect_listeners(statistics, into);
-    collect_servers(statistics, into);
-    collect_pools(statistics, into);
-    collect_rest(statistics, into);
-    collect_config_loads(statistics.config_loads(), into);
+void collect_statistics(const Statistics::View& view, MetricFamilies& into) {
+    collect_routes(view, into);
+    collect_listeners(view, into);
+    collect_servers(view, into);
+    collect_pools(view, into);
+    collect_rest(view, into);
+    collect_config_loads(view.config_loads, into);
 }
 
 void collect_limits(std::uint64_t client_connections, MetricFamilies& into) {

@@ -83,7 +83,7 @@ std::string_view to_string(CodeClass code) {
     return code_names[static_cast<std::size_t>(code)];
 }
 
-Statistics::Statistics(unsigned workers) : workers_(workers) {
+Statistics::Statistics(unsigned workers) : workers_(std::make_shared<PerWorker<WorkerCounters>>(workers)) {
     assert(workers >= 1);
 }
 
@@ -117,6 +117,21 @@ void Statistics::config_loaded(bool success, std::chrono::system_clock::time_poi
     ++(success ? config_loads_.success : config_loads_.failure);
     config_loads_.last_successful = success;
     if (success) config_loads_.last_success = now;
+}
+
+Statistics::View Statistics::view(TimePoint now) {
+    set_unused_aside(now);
+    View view;
+    const auto list = [](const auto& blocks, auto& into) { into.assign(blocks.used.begin(), blocks.used.end()); };
+    list(routes_, view.routes);
+    list(listeners_, view.listeners);
+    list(pools_, view.pools);
+    list(servers_, view.servers);
+    list(rate_limits_, view.rate_limits);
+    list(health_checks_, view.health_checks);
+    view.workers = workers_;
+    view.config_loads = config_loads_;
+    return view;
 }
 
 void Statistics::set_unused_aside(TimePoint now) {

@@ -67,22 +67,63 @@ admin::PoolStatus describe(const upstream::Pool& pool, std::chrono::steady_clock
     status.tunnels = pool.counters()->sum([](const auto& block) { return block.tunnels_active.value(); });
     status.retries = pool.counters()->sum([](const auto& block) { return block.retries.value(); });
     for (const auto& endpoint : pool.endpoints()) status.servers.push_back(describe(endpoint, now));
+    std::set<std::string_view> resolved;
+    for (const auto& endpoint : pool.endpoints()) resolved.insert(endpoint.server);
     for (const auto& server : pool.config().servers)
-        if (std::ranges::find(status.servers, server.name, &admin::ServerStatus::name) == status.servers.end())
-            status.servers.push_back(describe_unresolved(pool.name(), server));
+        if (!resolved.contains(server.name)) status.servers.push_back(describe_unresolved(pool.name(), server));
     return status;
 }
 
-admin::ListenerStatus describe(const server::Listening& listening, observe::Statistics& statistics) {
-    const auto counters = statistics.listener(listening.listener);
+admin::ListenerStatus describe(const server::Listening& listening, const observe::Statistics::View& statistics) {
     admin::ListenerStatus status;
     status.name = listening.listener;
     status.address = listening.address;
-    status.connections = counters->sum([](const auto& block) { return block.connections.value(); });
-    status.connections_total = counters->sum([](const auto& block) { return block.connections_total.value(); });
-    status.received_bytes = counters->sum([](const auto& block) { return block.received_bytes.value(); });
-    status.sent_bytes = counters->sum([](const auto& block) { return block.sent_bytes.value(); });
+    using Entry =
+        observe::Statistics::View::List<std::string, observe::PerWorker<observe::ListenerCounters>>::value_type;
+    const auto found = std::ranges::find(statistics.listeners, listening.listener, &Entry::first);
+    if (found == statistics.listeners.end()) return status;
+    const auto& counters = *found->second;
+    status.connections = counters.sum([](const auto& block) { return block.connections.value(); });
+    status.connections_total = counters.sum([](const auto& block) { return block.connections_total.value(); });
+    status.received_bytes = counters.sum([](const auto& block) { return block.received_bytes.value(); });
+    status.sent_bytes = counters.sum([](const auto& block) { return block.sent_bytes.value(); });
     return status;
+}
+
+/// What a View looks at: immutable, or safe to read while it changes.
+struct Captured {
+    admin::Status status;  ///< without totals, listeners and pools
+    std::vector<server::Listening> listening;
+    std::shared_ptr<const config::Config> config;
+    std::vector<std::shared_ptr<const upstream::Pool>> pools;
+    observe::Statistics::View statistics;
+    std::uint64_t connection_limit = 0;
+    std::uint64_t event_log_lost_lines = 0;
+};
+
+std::vector<admin::PoolStatus> pools_of(const Captured& captured) {
+    const auto now = std::chrono::steady_clock::now();
+    std::vector<admin::PoolStatus> all;
+    for (const auto& pool : captured.pools) all.push_back(describe(*pool, now));
+    return all;
+}
+
+admin::Status status_of(const Captured& captured) {
+    auto status = captured.status;
+    status.totals = admin::totals_of(captured.statistics);
+    for (const auto& listening : captured.listening)
+        status.listeners.push_back(describe(listening, captured.statistics));
+    status.pools = pools_of(captured);
+    return status;
+}
+
+observe::MetricFamilies metrics_of(const Captured& captured) {
+    observe::MetricFamilies families;
+    observe::collect_statistics(captured.statistics, families);
+    observe::collect_limits(captured.connection_limit, families);
+    observe::collect_logs(observe::access_log_lost_lines(), captured.event_log_lost_lines, families);
+    observe::collect_process(families);
+    return families;
 }
 
 server::ServerState state_of(admin::ServerState state) {
@@ -154,7 +195,14 @@ void Admin::take_over() {
 boost::asio::awaitable<admin::ReloadResult> Admin::reload() {
     // systemd knows of a drain, and is not to be told otherwise.
     if (!server_.draining()) service_.reloading();
-    auto reloaded = co_await server_.reload([this](const config::Config& wanted) { return prepare(wanted); });
+    server::Reloaded reloaded;
+    try {
+        reloaded = co_await server_.reload([this](const config::Config& wanted) { return prepare(wanted); });
+    } catch (const std::exception& failure) {
+        reloaded.problems.push_back(std::string{"the reload failed: "} + failure.what());
+        server_.statistics().config_loaded(false, std::chrono::system_clock::now());
+        log::error("the reload failed, the configuration stays as it is error={}", failure.what());
+    }
     if (!server_.draining()) service_.ready(server_.config());
     admin::ReloadResult result{reloaded.successful, std::move(reloaded.problems), std::move(reloaded.changes),
                                std::move(reloaded.restart_needed)};
@@ -199,8 +247,9 @@ admin::AdminContext Admin::context() {
     return context;
 }
 
-admin::Status Admin::status() const {
-    admin::Status status;
+admin::View Admin::view() {
+    const auto captured = std::make_shared<Captured>();
+    auto& status = captured->status;
     status.version = NSBOOT_LB_VERSION;
     status.started = server_.started();
     status.workers = server_.statistics().workers();
@@ -209,18 +258,16 @@ admin::Status Admin::status() const {
     const auto& loads = server_.statistics().config_loads();
     status.last_reload = loads.last_success;
     status.last_reload_successful = loads.last_successful;
-    status.totals = admin::totals_of(server_.statistics());
-    for (const auto& listening : server_.listening())
-        status.listeners.push_back(describe(listening, server_.statistics()));
-    status.pools = pools();
-    return status;
-}
-
-std::vector<admin::PoolStatus> Admin::pools() const {
-    const auto now = std::chrono::steady_clock::now();
-    std::vector<admin::PoolStatus> all;
-    for (const auto& pool : server_.snapshot().pools) all.push_back(describe(*pool, now));
-    return all;
+    captured->listening = server_.listening();
+    captured->config = server_.snapshot().config;
+    captured->pools = server_.snapshot().pools;
+    captured->statistics = server_.statistics().view(std::chrono::steady_clock::now());
+    captured->connection_limit = server_.connection_limit();
+    captured->event_log_lost_lines = log::lost_lines();
+    return {.status = [captured] { return status_of(*captured); },
+            .pools = [captured] { return pools_of(*captured); },
+            .config_yaml = [captured] { return config::print_for_others(*captured->config); },
+            .metrics = [captured] { return metrics_of(*captured); }};
 }
 
 }  // namespace nsboot_lb::wiring

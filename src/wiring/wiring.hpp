@@ -7,6 +7,7 @@
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/thread_pool.hpp>
 
 #include "nsboot_lb/admin/admin_server.hpp"
 #include "nsboot_lb/observe/log.hpp"
@@ -38,8 +39,7 @@ class Admin {
     std::expected<void, std::string> prepare(const config::Config& wanted);
     void take_over();
     admin::AdminContext context();
-    admin::Status status() const;
-    std::vector<admin::PoolStatus> pools() const;
+    admin::View view();
 
     boost::asio::io_context& control_;
     server::Server& server_;
@@ -49,6 +49,7 @@ class Admin {
     std::unique_ptr<admin::AdminServer> next_;      ///< of a reload that is going on, bound already
     std::unique_ptr<admin::AdminServer> previous_;  ///< about to be closed
     config::BindAddress address_;
+    boost::asio::thread_pool background_{1};  ///< for looking at views
 };
 
 }  // namespace nsboot_lb::wiring

@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <fstream>
 #include <future>
+#include <new>
 #include <string>
 #include <sys/stat.h>
 #include <thread>
@@ -15,6 +16,7 @@
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/read_until.hpp>
+#include <boost/asio/thread_pool.hpp>
 #include <boost/asio/write.hpp>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -30,12 +32,16 @@ using testing::HasSubstr;
 using testing::Not;
 using testing::StartsWith;
 
-AdminContext idle_daemon() {
-    return {.status = [] { return Status{}; },
-            .pools = [] { return std::vector<PoolStatus>{}; },
-            .config_yaml = [] { return std::string(); },
+AdminContext idle_daemon(asio::thread_pool& background) {
+    return {.view =
+                [] {
+                    return View{.status = [] { return Status{}; },
+                                .pools = [] { return std::vector<PoolStatus>{}; },
+                                .config_yaml = [] { return std::string(); },
+                                .metrics = [] { return observe::MetricFamilies{}; }};
+                },
+            .background = background.get_executor(),
             .draining = [] { return false; },
-            .metrics = [] { return observe::MetricFamilies{}; },
             .change_server = [](auto, auto, const auto&) { return ChangeResult::changed; },
             .reload = []() -> asio::awaitable<ReloadResult> {
                 co_return ReloadResult{.successful = true, .problems = {}};
@@ -49,6 +55,12 @@ class Client {
         socket_.connect(endpoint);
     }
     explicit Client(std::uint16_t port) : Client(tcp::endpoint(asio::ip::address_v4::loopback(), port)) {}
+    /// From that address.
+    Client(std::uint16_t port, const std::string& source) : socket_(io_) {
+        socket_.open(tcp::v4());
+        socket_.bind(tcp::endpoint(asio::ip::make_address(source), 0));
+        socket_.connect(tcp::endpoint(asio::ip::address_v4::loopback(), port));
+    }
 
     void send(std::string_view text) {
         error_code ignored;
@@ -77,6 +89,13 @@ class Client {
         error_code error;
         while (!error) read_more(error);
         return error == asio::error::eof && input_.empty();
+    }
+
+    /// Waits for the end of the stream, whatever kind it is.
+    bool ends_with_an_answer() {
+        error_code error;
+        while (!error) read_more(error);
+        return !input_.empty();
     }
 
   private:
@@ -116,7 +135,7 @@ class AdminServerTest : public testing::Test {
     }
     std::expected<void, std::string> start(const config::Admin& config) {
         return on_control_thread([&]() -> std::expected<void, std::string> {
-            auto started = AdminServer::start(io_, config, idle_daemon());
+            auto started = AdminServer::start(io_, config, daemon_);
             if (!started) return std::unexpected(started.error());
             server_ = std::move(*started);
             return {};
@@ -139,6 +158,8 @@ class AdminServerTest : public testing::Test {
     std::string file(const std::string& name) const { return directory_ / name; }
 
     asio::io_context io_;
+    asio::thread_pool background_{1};
+    AdminContext daemon_ = idle_daemon(background_);
     std::unique_ptr<AdminServer> server_;
 
   private:
@@ -183,7 +204,8 @@ TEST_F(AdminServerTest, browsers_are_told_to_take_nothing_from_elsewhere) {
 TEST_F(AdminServerTest, takes_a_body) {
     Client client(start_on_loopback());
     const std::string response = client.ask(
-        "POST /api/v1/pools/p/servers/s HTTP/1.1\r\nHost: x\r\nContent-Length: 17\r\n\r\n{\"state\":\"drain\"}");
+        "POST /api/v1/pools/p/servers/s HTTP/1.1\r\nHost: localhost\r\nContent-Length: "
+        "17\r\n\r\n{\"state\":\"drain\"}");
     EXPECT_THAT(response, StartsWith("HTTP/1.1 200 OK\r\n"));
 }
 
@@ -222,16 +244,91 @@ TEST_F(AdminServerTest, a_body_or_a_header_without_end_is_refused) {
                 StartsWith("HTTP/1.1 431 "));
 }
 
-TEST_F(AdminServerTest, connections_beyond_the_limit_are_closed_and_the_others_served) {
+TEST_F(AdminServerTest, at_the_limit_the_oldest_idle_connection_goes_for_a_newcomer) {
     const std::uint16_t port = start_on_loopback();
+    Client in_the_middle(port);
+    in_the_middle.send("POST /api/v1/reload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{");
     std::vector<std::unique_ptr<Client>> clients;
-    for (int i = 0; i < 64; ++i) {
+    for (int i = 0; i < 63; ++i) {
         clients.push_back(std::make_unique<Client>(port));
         ASSERT_THAT(clients.back()->ask("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"), EndsWith("ok\n"));
     }
-    Client one_too_many(port);
-    EXPECT_TRUE(one_too_many.ends_cleanly());
     EXPECT_THAT(clients[0]->ask("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"), EndsWith("ok\n"));
+    Client one_more(port);
+    EXPECT_THAT(one_more.ask("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"), EndsWith("ok\n"));
+    EXPECT_FALSE(in_the_middle.ends_with_an_answer()) << "it has been silent longest";
+    Client another(port);
+    EXPECT_THAT(another.ask("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"), EndsWith("ok\n"));
+    EXPECT_TRUE(clients[1]->ends_cleanly());
+    EXPECT_THAT(clients[0]->ask("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"), EndsWith("ok\n"));
+}
+
+TEST_F(AdminServerTest, peers_that_are_not_allowed_have_few_places_and_a_second_and_keep_out_nobody) {
+    const std::uint16_t port = start_on_loopback({*base::Cidr::parse("127.0.0.2")});
+    std::vector<std::unique_ptr<Client>> strangers;
+    for (int i = 0; i < 70; ++i) strangers.push_back(std::make_unique<Client>(port));
+    Client friendly(port, "127.0.0.2");
+    EXPECT_THAT(friendly.ask("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"), EndsWith("ok\n"));
+    EXPECT_THAT(strangers[0]->ask("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"), StartsWith("HTTP/1.1 403 "));
+    const auto begin = std::chrono::steady_clock::now();
+    for (const auto& stranger : strangers) EXPECT_TRUE(stranger->ends_cleanly());
+    EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds{10})
+        << "and not the idle time of two minutes";
+}
+
+TEST_F(AdminServerTest, what_fails_in_a_connection_ends_that_one_alone) {
+    daemon_.draining = []() -> bool { throw std::bad_alloc{}; };
+    daemon_.view = [] {
+        return View{.status = []() -> Status { throw std::bad_alloc{}; },
+                    .pools = [] { return std::vector<PoolStatus>{}; },
+                    .config_yaml = [] { return std::string(); },
+                    .metrics = [] { return observe::MetricFamilies{}; }};
+    };
+    const std::uint16_t port = start_on_loopback();
+    Client other(port);
+    EXPECT_THAT(other.ask("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"), StartsWith("HTTP/1.1 200 "));
+    for (const char* path : {"/healthz", "/api/v1/status"}) {
+        Client failing(port);
+        failing.send("GET " + std::string(path) + " HTTP/1.1\r\nHost: x\r\n\r\n");
+        EXPECT_FALSE(failing.ends_with_an_answer()) << path;
+    }
+    EXPECT_THAT(other.ask("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"), StartsWith("HTTP/1.1 200 "));
+    EXPECT_THAT(Client(port).ask("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"), StartsWith("HTTP/1.1 200 "));
+}
+
+TEST_F(AdminServerTest, a_scrape_that_takes_long_does_not_hold_up_the_control_thread) {
+    std::promise<void> begun;
+    std::promise<void> finish;
+    daemon_.view = [&] {
+        return View{.status = [] { return Status{}; },
+                    .pools = [] { return std::vector<PoolStatus>{}; },
+                    .config_yaml = [] { return std::string(); },
+                    .metrics =
+                        [&] {
+                            begun.set_value();
+                            finish.get_future().wait();
+                            return observe::MetricFamilies{};
+                        }};
+    };
+    const std::uint16_t port = start_on_loopback();
+    Client scraping(port);
+    scraping.send("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
+    begun.get_future().wait();
+    EXPECT_THAT(Client(port).ask("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"), EndsWith("ok\n"));
+    finish.set_value();
+    EXPECT_THAT(scraping.receive(), StartsWith("HTTP/1.1 200 "));
+}
+
+TEST_F(AdminServerTest, a_name_that_is_not_its_own_changes_nothing_but_by_a_unix_socket) {
+    const std::string rest = "Host: evil.example\r\nContent-Length: 0\r\n\r\n";
+    EXPECT_THAT(Client(start_on_loopback()).ask("POST /api/v1/reload HTTP/1.1\r\n" + rest),
+                StartsWith("HTTP/1.1 403 "));
+    stop();
+    config::Admin config;
+    config.address.unix_path = file("admin.sock");
+    ASSERT_TRUE(start(config).has_value());
+    Client client(asio::local::stream_protocol::endpoint(file("admin.sock")));
+    EXPECT_THAT(client.ask("POST /api/v1/reload HTTP/1.1\r\n" + rest), StartsWith("HTTP/1.1 200 "));
 }
 
 TEST_F(AdminServerTest, a_stop_closes_the_listener_and_idle_connections) {
@@ -266,14 +363,14 @@ TEST_F(AdminServerTest, replaces_the_socket_of_a_dead_process_but_not_of_a_livin
     ASSERT_TRUE(std::filesystem::exists(file("admin.sock")));
     ASSERT_TRUE(start(config).has_value());
 
-    const auto second = on_control_thread([&] { return AdminServer::start(io_, config, idle_daemon()).has_value(); });
+    const auto second = on_control_thread([&] { return AdminServer::start(io_, config, daemon_).has_value(); });
     EXPECT_FALSE(second);
     Client client(asio::local::stream_protocol::endpoint(file("admin.sock")));
     EXPECT_THAT(client.ask("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"), EndsWith("ok\n"));
 
     config.address.unix_path = file("precious");
     std::ofstream(file("precious")) << "data";
-    EXPECT_FALSE(on_control_thread([&] { return AdminServer::start(io_, config, idle_daemon()).has_value(); }));
+    EXPECT_FALSE(on_control_thread([&] { return AdminServer::start(io_, config, daemon_).has_value(); }));
     EXPECT_EQ(std::filesystem::file_size(file("precious")), 4U);
 }
 
@@ -281,7 +378,7 @@ TEST_F(AdminServerTest, an_address_in_use_is_an_error_that_names_it) {
     config::Admin config;
     config.address.host = "127.0.0.1";
     config.address.port = start_on_loopback();
-    const auto error = on_control_thread([&] { return AdminServer::start(io_, config, idle_daemon()).error(); });
+    const auto error = on_control_thread([&] { return AdminServer::start(io_, config, daemon_).error(); });
     EXPECT_THAT(error, HasSubstr("127.0.0.1:" + std::to_string(config.address.port)));
     EXPECT_THAT(error, HasSubstr("in use"));
 }

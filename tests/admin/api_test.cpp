@@ -9,6 +9,7 @@
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/thread_pool.hpp>
 #include <boost/asio/use_future.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/parse.hpp>
@@ -51,16 +52,9 @@ class ApiTest : public testing::Test {
     }
 
     AdminContext context() {
-        return {.status = [this] { return daemon_; },
-                .pools = [this] { return daemon_.pools; },
-                .config_yaml = [] { return std::string("workers: 4\n"); },
+        return {.view = [this] { return view(); },
+                .background = background_.get_executor(),
                 .draining = [this] { return daemon_.draining; },
-                .metrics =
-                    [] {
-                        observe::MetricFamilies families;
-                        observe::collect_logs(1, 2, families);
-                        return families;
-                    },
                 .change_server =
                     [this](std::string_view pool, std::string_view server, const ServerChange& change) {
                         if (pool != "nsboot") return ChangeResult::no_such_pool;
@@ -72,10 +66,22 @@ class ApiTest : public testing::Test {
                 .reload = [this]() -> boost::asio::awaitable<ReloadResult> { co_return reload_result_; }};
     }
 
-    ApiResponse ask(std::string_view method, std::string_view target, std::string_view body = "") {
-        return handle(Api(context(), token_file_),
-                      {.method = method, .target = target, .host = "lb:8404", .body = body});
+    View view() {
+        return {.status = [this] { return daemon_; },
+                .pools = [this] { return daemon_.pools; },
+                .config_yaml = [] { return std::string("workers: 4\n"); },
+                .metrics =
+                    [] {
+                        observe::MetricFamilies families;
+                        observe::collect_logs(1, 2, families);
+                        return families;
+                    }};
     }
+
+    ApiResponse ask(std::string_view method, std::string_view target, std::string_view body = "") {
+        return handle(api(), {.method = method, .target = target, .host = "lb:8404", .body = body});
+    }
+    Api api() { return Api(context(), access_); }
     static ApiResponse handle(const Api& api, const ApiRequest& request) {
         boost::asio::io_context loop;
         auto response = boost::asio::co_spawn(loop, api.handle(request), boost::asio::use_future);
@@ -90,7 +96,12 @@ class ApiTest : public testing::Test {
     Status daemon_;
     ReloadResult reload_result_{.successful = true, .problems = {}};
     std::vector<Change> changes_;
-    std::string token_file_;
+    config::Admin access_ = [] {
+        config::Admin access;
+        access.hosts = {"lb"};
+        return access;
+    }();
+    boost::asio::thread_pool background_{1};
 };
 
 TEST_F(ApiTest, health_is_200_while_serving_and_503_while_draining) {
@@ -304,7 +315,7 @@ TEST_F(ApiTest, the_dashboard_takes_nothing_from_elsewhere_and_no_name_for_marku
 }
 
 TEST_F(ApiTest, a_page_of_another_site_changes_nothing) {
-    const Api api(context(), "");
+    const Api api = this->api();
     ApiRequest request{.method = "POST",
                        .target = "/api/v1/pools/nsboot/servers/one",
                        .host = "lb:8404",
@@ -318,24 +329,69 @@ TEST_F(ApiTest, a_page_of_another_site_changes_nothing) {
     EXPECT_EQ(handle(api, request).status, 200);
 }
 
+TEST_F(ApiTest, what_a_browser_says_of_where_it_comes_from_is_looked_at) {
+    ApiRequest request{.method = "POST", .target = "/api/v1/reload", .host = "127.0.0.1:8404"};
+    for (const char* site : {"", "same-origin", "none"}) {
+        request.fetch_site = site;
+        EXPECT_EQ(handle(api(), request).status, 200) << site;
+    }
+    for (const char* site : {"cross-site", "same-site", "anything"}) {
+        request.fetch_site = site;
+        EXPECT_EQ(handle(api(), request).status, 403) << site;
+    }
+    request.method = "GET";
+    request.target = "/api/v1/status";
+    EXPECT_EQ(handle(api(), request).status, 200) << "reading is not for the other site to see";
+}
+
+/// DNS rebinding: a page of evil.example, whose name now stands for this address, is of the same origin.
+TEST_F(ApiTest, a_name_that_is_not_its_own_is_taken_for_reading_what_all_may_read) {
+    const auto ask_as = [&](std::string_view host, std::string_view method, std::string_view target) {
+        const std::string origin = "http://" + std::string(host);
+        return handle(api(), {.method = method,
+                              .target = target,
+                              .host = host,
+                              .origin = method == "GET" ? std::string_view{} : origin,
+                              .fetch_site = "same-origin",
+                              .body = R"({"state": "down"})"})
+            .status;
+    };
+    const std::string server = "/api/v1/pools/nsboot/servers/one";
+    for (const char* host : {"evil.example", "evil.example:8404", "", "lb.evil.example", "127.0.0.1.evil.example",
+                             "localhost.evil.example", "[::1", "[evil]", "2130706433"}) {
+        EXPECT_EQ(ask_as(host, "POST", server), 403) << host;
+        EXPECT_EQ(ask_as(host, "POST", "/api/v1/reload"), 403) << host;
+        EXPECT_EQ(ask_as(host, "GET", "/api/v1/config"), 403) << host;
+        for (const char* open : {"/api/v1/status", "/api/v1/pools", "/metrics", "/healthz", "/readyz", "/"}) {
+            EXPECT_EQ(ask_as(host, "GET", open), 200) << host << ' ' << open;
+        }
+    }
+    EXPECT_THAT(changes_, IsEmpty());
+    for (const char* host : {"127.0.0.1", "127.0.0.1:8404", "[::1]:8404", "[::1]", "10.0.0.1:8404", "localhost",
+                             "LocalHost:8404", "localhost.", "lb", "LB:8404", "lb.:8404"}) {
+        EXPECT_EQ(ask_as(host, "POST", server), 200) << host;
+        EXPECT_EQ(ask_as(host, "GET", "/api/v1/config"), 200) << host;
+    }
+}
+
 class ApiTokenTest : public ApiTest {
   protected:
     void SetUp() override {
-        token_file_ = std::filesystem::temp_directory_path() / "nsboot-lb-token-XXXXXX";
-        const int descriptor = ::mkstemp(token_file_.data());
+        access_.token_file = std::filesystem::temp_directory_path() / "nsboot-lb-token-XXXXXX";
+        const int descriptor = ::mkstemp(access_.token_file.data());
         ASSERT_GE(descriptor, 0);
         ::close(descriptor);
         write_token("  secret-1 \n");
     }
-    void TearDown() override { std::filesystem::remove(token_file_); }
-    void write_token(std::string_view text) { std::ofstream(token_file_, std::ios::trunc) << text; }
+    void TearDown() override { std::filesystem::remove(access_.token_file); }
+    void write_token(std::string_view text) { std::ofstream(access_.token_file, std::ios::trunc) << text; }
 
     int change_with(std::string_view authorization) {
-        return handle(Api(context(), token_file_), {.method = "POST",
-                                                    .target = "/api/v1/pools/nsboot/servers/one",
-                                                    .host = "lb",
-                                                    .authorization = authorization,
-                                                    .body = R"({"state": "up"})"})
+        return handle(api(), {.method = "POST",
+                              .target = "/api/v1/pools/nsboot/servers/one",
+                              .host = "elsewhere",
+                              .authorization = authorization,
+                              .body = R"({"state": "up"})"})
             .status;
     }
 };
@@ -353,6 +409,15 @@ TEST_F(ApiTokenTest, changes_need_the_token_and_reading_does_not) {
     EXPECT_EQ(changes_.size(), 2U);
 }
 
+TEST_F(ApiTokenTest, who_has_it_may_come_by_any_name) {
+    ApiRequest request{.method = "GET", .target = "/api/v1/config", .host = "elsewhere"};
+    EXPECT_EQ(handle(api(), request).status, 403);
+    request.authorization = "Bearer secret-2";
+    EXPECT_EQ(handle(api(), request).status, 403);
+    request.authorization = "Bearer secret-1";
+    EXPECT_EQ(handle(api(), request).status, 200);
+}
+
 TEST_F(ApiTokenTest, a_new_token_counts_at_once) {
     write_token("secret-2\n");
     EXPECT_EQ(change_with("Bearer secret-1"), 401);
@@ -362,7 +427,7 @@ TEST_F(ApiTokenTest, a_new_token_counts_at_once) {
 TEST_F(ApiTokenTest, without_a_readable_token_nothing_changes) {
     write_token("\nsecret\n");
     EXPECT_EQ(change_with("Bearer "), 503);
-    std::filesystem::remove(token_file_);
+    std::filesystem::remove(access_.token_file);
     EXPECT_EQ(change_with("Bearer secret-1"), 503);
     EXPECT_THAT(changes_, IsEmpty());
 }
@@ -376,7 +441,7 @@ TEST(Totals, are_sums_over_routes_methods_and_workers) {
     b->at(1).finished(observe::Method::get, 502, 1ms);
     b->at(1).finished(observe::Method::get, 0, 1ms);
     statistics.worker(0).rejected[observe::Reason::no_route].add(2);
-    const Totals totals = totals_of(statistics);
+    const Totals totals = totals_of(statistics.view(std::chrono::steady_clock::now()));
     EXPECT_EQ(totals.requests, 4);
     EXPECT_EQ(totals.client_errors, 1);
     EXPECT_EQ(totals.server_errors, 1);

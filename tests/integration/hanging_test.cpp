@@ -75,7 +75,7 @@ admin: {address: "127.0.0.1:0"}
     /// Has the control thread log a line.
     void make_an_event(const std::string& level) const {
         const std::string body = R"({"level": ")" + level + "\"}";
-        const auto answer = daemon_.ask_admin("PUT /api/v1/log-level HTTP/1.1\r\nHost: a\r\nContent-Length: " +
+        const auto answer = daemon_.ask_admin("PUT /api/v1/log-level HTTP/1.1\r\nHost: localhost\r\nContent-Length: " +
                                               std::to_string(body.size()) + "\r\n\r\n" + body);
         ASSERT_EQ(answer.status(), 200);
     }

@@ -20,7 +20,7 @@ using testing::Not;
 
 std::string scrape(Statistics& statistics) {
     MetricFamilies families;
-    collect_statistics(statistics, families);
+    collect_statistics(statistics.view(std::chrono::steady_clock::now()), families);
     collect_logs(4, 5, families);
     collect_process(families);
     return to_text(families);
@@ -152,7 +152,7 @@ TEST(Collector, names_from_the_configuration_cannot_break_the_format) {
 TEST(Collector, every_family_has_a_help_and_a_name_of_its_own) {
     Statistics statistics(1);
     MetricFamilies families;
-    collect_statistics(statistics, families);
+    collect_statistics(statistics.view(std::chrono::steady_clock::now()), families);
     collect_logs(0, 0, families);
     collect_process(families);
     std::set<std::string> names;

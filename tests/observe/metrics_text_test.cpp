@@ -35,7 +35,7 @@ MetricFamilies everything(Statistics& statistics) {
     const auto checks = statistics.health_checks("p", "s");
     statistics.config_loaded(true, std::chrono::system_clock::time_point(1769904000123ms));
     MetricFamilies families;
-    collect_statistics(statistics, families);
+    collect_statistics(statistics.view(std::chrono::steady_clock::now()), families);
     collect_logs(1, 2, families);
     collect_process(families);
     return families;

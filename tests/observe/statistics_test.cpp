@@ -116,13 +116,13 @@ TEST(Statistics, what_no_snapshot_holds_is_not_shown) {
     statistics.rate_limit("login");
     statistics.health_checks("nsboot", "b");
     statistics.set_unused_aside(noon);
-    ASSERT_EQ(statistics.servers().size(), 1);
-    EXPECT_EQ(statistics.servers().begin()->second, kept);
-    EXPECT_TRUE(statistics.routes().empty());
-    EXPECT_TRUE(statistics.listeners().empty());
-    EXPECT_TRUE(statistics.pools().empty());
-    EXPECT_TRUE(statistics.rate_limits().empty());
-    EXPECT_TRUE(statistics.health_checks().empty());
+    ASSERT_EQ(statistics.view(noon).servers.size(), 1);
+    EXPECT_EQ(statistics.view(noon).servers.begin()->second, kept);
+    EXPECT_TRUE(statistics.view(noon).routes.empty());
+    EXPECT_TRUE(statistics.view(noon).listeners.empty());
+    EXPECT_TRUE(statistics.view(noon).pools.empty());
+    EXPECT_TRUE(statistics.view(noon).rate_limits.empty());
+    EXPECT_TRUE(statistics.view(noon).health_checks.empty());
 }
 
 TEST(Statistics, a_name_that_comes_back_goes_on_counting) {
@@ -130,11 +130,11 @@ TEST(Statistics, a_name_that_comes_back_goes_on_counting) {
     statistics.server("nsboot", "a")->at(1).opened.add(5);
     statistics.server("other", "a")->at(1).opened.add(7);
     statistics.set_unused_aside(noon);
-    EXPECT_TRUE(statistics.servers().empty());
+    EXPECT_TRUE(statistics.view(noon).servers.empty());
     statistics.set_unused_aside(noon + Statistics::remembered_for);
     const auto back = statistics.server("nsboot", "a");
     EXPECT_EQ(back->at(1).opened.value(), 5);
-    EXPECT_EQ(statistics.servers().size(), 1);
+    EXPECT_EQ(statistics.view(noon).servers.size(), 1);
     EXPECT_EQ(statistics.server("nsboot", "a"), back);
 }
 
@@ -180,10 +180,10 @@ TEST(Statistics, a_listener_is_shown_while_connections_of_it_are_open) {
     auto& mine = statistics.listener("l")->at(1);
     mine.connections.add();
     statistics.set_unused_aside(noon);
-    EXPECT_EQ(statistics.listeners().size(), 1);
+    EXPECT_EQ(statistics.view(noon).listeners.size(), 1);
     mine.connections.sub();
     statistics.set_unused_aside(noon);
-    EXPECT_TRUE(statistics.listeners().empty());
+    EXPECT_TRUE(statistics.view(noon).listeners.empty());
 }
 
 TEST(Statistics, remembers_when_the_configuration_was_last_good) {
@@ -220,7 +220,7 @@ TEST(Statistics, workers_count_while_the_control_thread_sums_and_drops) {
         last = now;
     }
     block.reset();
-    while (!statistics.routes().empty()) statistics.set_unused_aside(noon);
+    while (!statistics.view(noon).routes.empty()) continue;
     for (std::thread& thread : threads) thread.join();
 }
 

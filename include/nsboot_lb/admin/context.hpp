@@ -1,6 +1,6 @@
 #pragma once
-/// All that the admin listener knows of the rest of the daemon: functions that main wires and tests fake. Each is
-/// called on the control thread, must not block it, and must not throw.
+/// All that the admin listener knows of the rest of the daemon: functions that main wires and tests fake. Each but a
+/// View's is called on the control thread and must not block it.
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
 
 #include "nsboot_lb/admin/status.hpp"
@@ -37,14 +38,22 @@ struct ReloadResult {
     std::vector<std::string> restart_needed{};  ///< keys whose new value the running process cannot take over
 };
 
-struct AdminContext {
+/// The daemon at one moment, to be looked at by another thread: with thousands of servers that takes a second.
+struct View {
     std::function<Status()> status;
     std::function<std::vector<PoolStatus>()> pools;
-    std::function<std::string()> config_yaml;  ///< the effective configuration, as --print-config writes it
-    std::function<bool()> draining;
+    /// The effective configuration, as --print-config writes it, but for values that may let somebody in.
+    std::function<std::string()> config_yaml;
     /// Everything but what comes from pools(): upstream_up, upstream_draining, upstream_weight, pool_available and
     /// queue_limit.
     std::function<observe::MetricFamilies()> metrics;
+};
+
+struct AdminContext {
+    std::function<View()> view;
+    /// The thread for it. Ends before what a View looks at.
+    boost::asio::any_io_executor background;
+    std::function<bool()> draining;
     /// Of all endpoints of that name.
     std::function<ChangeResult(std::string_view pool, std::string_view server, const ServerChange&)> change_server;
     std::function<boost::asio::awaitable<ReloadResult>()> reload;

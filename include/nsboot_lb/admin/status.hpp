@@ -1,6 +1,6 @@
 #pragma once
-/// What the admin listener shows, as plain values: the daemon at one moment. Filled in on the control thread by whoever
-/// wires the daemon, turned into JSON, metrics and the dashboard by this floor.
+/// What the admin listener shows, as plain values: the daemon at one moment. Filled in by whoever wires the daemon,
+/// turned into JSON, metrics and the dashboard by this floor.
 #include <chrono>
 #include <cstdint>
 #include <string>
@@ -55,8 +55,8 @@ struct Totals {
     std::uint64_t server_errors = 0;  ///< 5xx
     std::uint64_t rejected = 0;       ///< answered with an error of our own or cut short
 };
-/// Control thread only, as all of Statistics. Routes that a reload removed are no longer in it.
-Totals totals_of(const observe::Statistics& statistics);
+/// Routes that a reload removed are no longer in it.
+Totals totals_of(const observe::Statistics::View& view);
 
 struct Status {
     std::string version{};

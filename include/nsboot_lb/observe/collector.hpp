@@ -1,6 +1,7 @@
 #pragma once
-/// Turns what was counted into Prometheus' metric families, with the names of docs/operations.md. Called on the control
-/// thread at each scrape. Holds nothing itself: the sums are made from the workers' blocks at that moment.
+/// Turns what was counted into Prometheus' metric families, with the names of docs/operations.md, at each scrape. For
+/// any thread, best one that may take its time. Holds nothing itself: the sums are made from the workers' blocks at
+/// that moment.
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -13,8 +14,8 @@ namespace nsboot_lb::observe {
 
 using MetricFamilies = std::vector<prometheus::MetricFamily>;
 
-/// Everything in `statistics`, after setting aside what nothing counts in any more.
-void collect_statistics(Statistics& statistics, MetricFamilies& into);
+/// Everything that was counted.
+void collect_statistics(const Statistics::View& view, MetricFamilies& into);
 /// What the counts may come to.
 void collect_limits(std::uint64_t client_connections, MetricFamilies& into);
 /// The lines that the logs lost.

@@ -155,6 +155,7 @@ struct RateLimitCounters {
 struct HealthCheckCounters {
     Counter success;
     Counter failure;
+    Counter void_;  ///< for want of descriptors or the like, which says nothing of the server
 };
 
 /// One T for each worker, each on cache lines of its own. at(n) is for worker n alone, apart from reading at a scrape.
@@ -182,9 +183,9 @@ class PerWorker {
     std::unique_ptr<Slot[]> slots_;
 };
 
-/// The registry. All members are for the control thread; only the blocks handed out are for workers. A block is found
-/// again under its name, so counts survive a reload that keeps the name. One that only the registry still holds is set
-/// aside by set_unused_aside(), which each scrape and each reload calls: it is not shown any more, but a name that
+/// The registry. All members are for the control thread; only the blocks handed out are for workers, and views for who
+/// scrapes. A block is found again under its name, so counts survive a reload that keeps the name. One that only the
+/// registry still holds is set aside by each view and each reload: it is not shown any more, but a name that
 /// comes back before long goes on counting where it stopped. A listener's is held by its open connections too: by the
 /// gauge that counts them.
 class Statistics {
@@ -224,7 +225,7 @@ class Statistics {
     std::shared_ptr<PerWorker<RateLimitCounters>> rate_limit(std::string_view name);
     std::shared_ptr<HealthCheckCounters> health_checks(std::string_view pool, std::string_view server);
     /// Lives as long as the Statistics.
-    WorkerCounters& worker(unsigned worker) { return workers_.at(worker); }
+    WorkerCounters& worker(unsigned worker) { return workers_->at(worker); }
 
     /// Notes the end of a load of the configuration, the first one at start included.
     void config_loaded(bool success, std::chrono::system_clock::time_point now);
@@ -232,15 +233,7 @@ class Statistics {
     /// Sets aside the blocks that nothing counts in any more, and forgets those that were for long.
     void set_unused_aside(TimePoint now);
 
-    // For the collector and the status page.
-    unsigned workers() const { return workers_.workers(); }
-    const Blocks<PerWorker<RouteCounters>>& routes() const { return routes_.used; }
-    const Blocks<PerWorker<ListenerCounters>>& listeners() const { return listeners_.used; }
-    const Blocks<PerWorker<PoolCounters>>& pools() const { return pools_.used; }
-    const ServerBlocks<PerWorker<ServerCounters>>& servers() const { return servers_.used; }
-    const Blocks<PerWorker<RateLimitCounters>>& rate_limits() const { return rate_limits_.used; }
-    const ServerBlocks<HealthCheckCounters>& health_checks() const { return health_checks_.used; }
-    const PerWorker<WorkerCounters>& worker_counters() const { return workers_; }
+    unsigned workers() const { return workers_->workers(); }
 
     struct ConfigLoads {
         std::uint64_t success = 0;
@@ -250,8 +243,25 @@ class Statistics {
     };
     const ConfigLoads& config_loads() const { return config_loads_; }
 
+    /// What is in use, by name, for any thread to read at leisure; its counts go on.
+    struct View {
+        template <class Key, class T>
+        using List = std::vector<std::pair<Key, std::shared_ptr<const T>>>;
+
+        List<std::string, PerWorker<RouteCounters>> routes;
+        List<std::string, PerWorker<ListenerCounters>> listeners;
+        List<std::string, PerWorker<PoolCounters>> pools;
+        List<ServerName, PerWorker<ServerCounters>> servers;
+        List<std::string, PerWorker<RateLimitCounters>> rate_limits;
+        List<ServerName, HealthCheckCounters> health_checks;
+        std::shared_ptr<const PerWorker<WorkerCounters>> workers;
+        ConfigLoads config_loads;
+    };
+    /// Of this moment, after setting aside what nothing counts in any more. What a view still holds counts as used.
+    View view(TimePoint now);
+
   private:
-    PerWorker<WorkerCounters> workers_;
+    const std::shared_ptr<PerWorker<WorkerCounters>> workers_;
     Named<Blocks<PerWorker<RouteCounters>>> routes_;
     Named<Blocks<PerWorker<ListenerCounters>>> listeners_;
     Named<Blocks<PerWorker<PoolCounters>>> pools_;
