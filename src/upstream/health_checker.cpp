@@ -1,19 +1,21 @@
 #include "nsboot_lb/upstream/health_checker.hpp"
 
+#include <exception>
 #include <random>
 #include <utility>
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
 #include "check.hpp"
+#include "nsboot_lb/observe/log.hpp"
 
 namespace nsboot_lb::upstream {
 
 namespace asio = boost::asio;
+namespace log = observe::log;
 
 namespace {
 
@@ -34,7 +36,8 @@ std::string passed_text(std::uint32_t count) {
 
 }  // namespace
 
-/// The checks of one endpoint. Its coroutine holds on to it; once stopped it reports nothing more and ends.
+/// The checks of one endpoint. Its coroutine holds on to it; once stopped it reports nothing more and ends. Nothing
+/// else ends it: a check that fails badly is void.
 class HealthChecker::Watch : public std::enable_shared_from_this<Watch> {
   public:
     Watch(asio::io_context& control, const config::HealthCheck& check, Endpoint endpoint,
@@ -46,7 +49,10 @@ class HealthChecker::Watch : public std::enable_shared_from_this<Watch> {
           health_(check.rise, check.fall, endpoint_.state->active_up()) {}
 
     void start() {
-        asio::co_spawn(timer_.get_executor(), [self = shared_from_this()] { return self->run(); }, asio::detached);
+        const auto ended = [self = shared_from_this()](const std::exception_ptr& failure) {
+            if (failure) std::rethrow_exception(failure);  // to be logged by whoever runs the loop
+        };
+        asio::co_spawn(timer_.get_executor(), run(), ended);
     }
     void stop() {
         stopped_ = true;
@@ -58,14 +64,18 @@ class HealthChecker::Watch : public std::enable_shared_from_this<Watch> {
 
   private:
     asio::awaitable<void> run() {
-        const auto self = shared_from_this();
         auto pause = random_part_of(check_.interval);
         while (!stopped_) {
             timer_.expires_after(pause);
             co_await timer_.async_wait(asio::as_tuple(asio::use_awaitable));
             if (stopped_) co_return;
             const auto begun = std::chrono::steady_clock::now();
-            const auto result = co_await run_check(check_, endpoint_);
+            CheckResult result;
+            try {
+                result = co_await run_check(check_, endpoint_);
+            } catch (const std::exception& failure) {
+                result = std::unexpected(NotPassed{failure.what(), true});
+            }
             if (stopped_) co_return;
             const auto now = std::chrono::steady_clock::now();
             take(result, now);
@@ -76,10 +86,21 @@ class HealthChecker::Watch : public std::enable_shared_from_this<Watch> {
     }
 
     void take(const CheckResult& result, TimePoint now) {
+        if (!result && result.error().is_ours) return take_void(result.error().reason);
+        void_before_ = false;
         (result ? counters_->success : counters_->failure).add();
         const bool turned = result ? health_.success() : health_.failure();
-        if (turned)
-            endpoint_.state->set_active_health(health_.up(), result ? passed_text(check_.rise) : result.error(), now);
+        if (turned) {
+            endpoint_.state->set_active_health(health_.up(), result ? passed_text(check_.rise) : result.error().reason,
+                                               now);
+        }
+    }
+    /// Neither passed nor failed. Said once, since what is short stays short for a while.
+    void take_void(const std::string& reason) {
+        counters_->void_.add();
+        if (std::exchange(void_before_, true)) return;
+        log::warn("health checks cannot be made, the server keeps its state pool={} server={} error={}", endpoint_.pool,
+                  endpoint_.server, reason);
     }
 
     const config::HealthCheck check_;
@@ -88,6 +109,7 @@ class HealthChecker::Watch : public std::enable_shared_from_this<Watch> {
     asio::steady_timer timer_;
     ActiveHealth health_;
     bool stopped_ = false;
+    bool void_before_ = false;  ///< the last check was void
 };
 
 HealthChecker::HealthChecker(asio::io_context& control, observe::Statistics& statistics)

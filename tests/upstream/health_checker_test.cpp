@@ -1,5 +1,8 @@
 #include "nsboot_lb/upstream/health_checker.hpp"
 
+#include <poll.h>
+#include <sys/resource.h>
+#include <thread>
 #include <unistd.h>
 
 #include <boost/asio/as_tuple.hpp>
@@ -35,6 +38,7 @@ class Server {
     }
     void close() { acceptor_.close(); }
     auto local_endpoint() const { return acceptor_.local_endpoint(); }
+    int native_handle() { return acceptor_.native_handle(); }
 
     std::string answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
     bool silent = false;
@@ -216,6 +220,49 @@ TEST_F(Checking, OverAUnixSocket) {
     while (local.requests.size() < 2) loop.run_one();
     ::unlink(path.c_str());
     EXPECT_THAT(local.requests[0], HasSubstr("\r\nHost: localhost\r\n"));
+    EXPECT_THAT(pool->transitions, IsEmpty());
+}
+
+/// Until there is one, whoever needs a descriptor gets none.
+class NoDescriptors {
+  public:
+    NoDescriptors() {
+        getrlimit(RLIMIT_NOFILE, &before_);
+        const rlimit none{0, before_.rlim_max};
+        setrlimit(RLIMIT_NOFILE, &none);
+    }
+    ~NoDescriptors() { setrlimit(RLIMIT_NOFILE, &before_); }
+    NoDescriptors(const NoDescriptors&) = delete;
+    NoDescriptors& operator=(const NoDescriptors&) = delete;
+
+  private:
+    rlimit before_{};
+};
+
+TEST_F(Checking, WithoutDescriptorsNeitherPassesNorFails) {
+    check.fall = 1;
+    start();
+    run_until_requests(1);
+    while (counters().success.value() < 1) loop.run_one();
+    {
+        const NoDescriptors none;
+        while (counters().void_.value() < 3) loop.run_one();
+    }
+    while (counters().success.value() < 3) loop.run_one();
+    EXPECT_EQ(counters().failure.value(), 0);
+    EXPECT_THAT(pool->transitions, IsEmpty());
+}
+
+TEST_F(Checking, ALoopThatStoodStillIsNotTheServersSilence) {
+    check.timeout = 200ms;
+    check.fall = 1;
+    start();
+    // The connection is there as soon as the kernel has made it; nobody has looked at it yet.
+    pollfd connecting{server->native_handle(), POLLIN, 0};
+    while (::poll(&connecting, 1, 0) == 0) loop.run_one();
+    std::this_thread::sleep_for(3 * check.timeout);
+    while (counters().success.value() < 1) loop.run_one();
+    EXPECT_EQ(counters().failure.value(), 0);
     EXPECT_THAT(pool->transitions, IsEmpty());
 }
 

@@ -18,8 +18,13 @@
 
 namespace nsboot_lb::upstream {
 
-/// Passed, or why not: "connection refused", "timeout after 1s", "status 503" …
-using CheckResult = std::expected<void, std::string>;
+/// Why a check did not pass: "connection refused", "timeout after 1s", "status 503" …
+struct NotPassed {
+    std::string reason;
+    /// The daemon's own trouble: it had no descriptor, or stood still. Says nothing of the server.
+    bool is_ours = false;
+};
+using CheckResult = std::expected<void, NotPassed>;
 /// Whether a response is what the check expects.
 CheckResult judge(const config::HealthCheck& check, int status, std::string_view body);
 
