@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <iostream>
 #include <string>
+#include <utility>
 
 #include <CLI/CLI.hpp>
 #include <boost/asio/io_context.hpp>
@@ -104,7 +105,7 @@ int run(const std::string& file, const wiring::CommandLine& command) {
         for (const auto& error : started.error()) log::error("{}", error);
         return exit_error;
     }
-    wiring::Service service{control};
+    wiring::Service service{control, [&](auto turned) { server.when_all_turn(std::move(turned)); }};
     wiring::Admin admin{control, server, service, file};
     if (const auto applied = admin.start(inheritance.sockets); !applied) {
         log::error("{}", applied.error());

@@ -320,6 +320,11 @@ void Server::reopen_logs() {
     for (auto& worker : impl_->workers_) worker->flush_access_log(all_flushed);
 }
 
+void Server::when_all_turn(std::function<void()> turned) {
+    const auto all_turned = token_before(impl_->control_, std::move(turned));
+    for (auto& worker : impl_->workers_) worker->post([all_turned] {});
+}
+
 bool Server::draining() const {
     return impl_->drain_.begun();
 }

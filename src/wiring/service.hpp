@@ -2,6 +2,7 @@
 /// What systemd is told of the service (sd_notify(3)): ready, reloading, stopping, alive. Without systemd it does
 /// nothing. Control thread.
 #include <chrono>
+#include <functional>
 #include <set>
 #include <string>
 #include <sys/types.h>
@@ -17,8 +18,10 @@ namespace nsboot_lb::wiring {
 
 class Service {
   public:
-    /// Feeds the watchdog from now on, if systemd asks for it.
-    explicit Service(boost::asio::io_context& control);
+    /// Calls what it is given on the control thread as soon as every worker's loop has turned.
+    using WhenAllTurn = std::function<void(std::function<void()>)>;
+    /// Feeds the watchdog from now on, if systemd asks for it, for as long as all loops turn.
+    Service(boost::asio::io_context& control, WhenAllTurn when_all_turn);
     void ready(const config::Config& config);
     void reloading();
     void stopping();
@@ -31,6 +34,7 @@ class Service {
   private:
     void feed_watchdog();
     boost::asio::steady_timer timer_;
+    const WhenAllTurn when_all_turn_;
     std::chrono::microseconds watchdog_{0};
     std::set<std::string> kept_;  ///< names of sockets
     bool silent_ = false;

@@ -82,6 +82,8 @@ class Server {
     /// shutdown.drain_timeout. drain() after this sets the limit for all.
     void leave(std::function<void()> done);
     void reopen_logs();
+    /// Calls `turned` (on the control thread) as soon as every worker's loop has turned.
+    void when_all_turn(std::function<void()> turned);
 
     /// The sockets that a successor has to have to accept in this process' place.
     std::vector<ListeningSockets> sockets() const;
