@@ -140,16 +140,20 @@ void Reactor::sweep_if_due(std::size_t count) {
     deadlines_.sweep();
 }
 
+/// Those that are in the queues now: what becomes ready meanwhile has its turn after the sockets. One of each at least.
 void Reactor::resume_some() {
     const auto until = deadlines_.now() + round_time;
-    resume_from(prompt_, until);
-    if (!behind_.empty()) resume_from(behind_, until);
+    Queue prompt;
+    Queue behind;
+    prompt.swap(prompt_);
+    behind.swap(behind_);
+    resume_until(until, prompt);
+    prompt_.splice(prompt_.begin(), prompt);
+    resume_until(until, behind);
+    behind_.splice(behind_.begin(), behind);
 }
 
-/// Those that are in the queue now: what becomes ready meanwhile has its turn after the sockets. One at least.
-void Reactor::resume_from(Queue& queue, TimePoint until) {
-    Queue now;
-    now.swap(queue);
+void Reactor::resume_until(TimePoint until, Queue& now) {
     for (unsigned resumed = 1; !now.empty(); ++resumed) {
         begin_turn();
         auto& first = now.front();
@@ -159,7 +163,6 @@ void Reactor::resume_from(Queue& queue, TimePoint until) {
         const bool looks = resumed % resumes_per_look == 0 || turn_over();
         if (looks && !now.empty() && Clock::now() >= until) break;
     }
-    queue.splice(queue.begin(), now);
 }
 
 void Reactor::enqueue(Wait& wait, bool behind) {

@@ -143,7 +143,7 @@ IoResult Stream::splice_from_pipe(int pipe, std::size_t size) {
 }
 
 std::uint64_t Stream::acknowledged_bytes() const {
-    return written_bytes_ - std::min(written_bytes_, ask(descriptor(), SIOCOUTQ));
+    return written_bytes_ - ask(descriptor(), SIOCOUTQ);
 }
 
 void Stream::limit_unsent(std::size_t bytes) {

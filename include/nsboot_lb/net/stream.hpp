@@ -82,8 +82,9 @@ class Stream final : private Source {
     bool broken() const { return broken_; }
     void observe(Observer* observer) { observer_ = observer; }
 
-    /// Bytes written that the peer has acknowledged (of a unix socket: taken). Grows while it takes something, whatever
-    /// lies in the kernel. One system call (SIOCOUTQ).
+    /// Bytes written that the peer has acknowledged, for comparing: it grows while the peer takes something, whatever
+    /// lies in the kernel. Of a unix socket what lies there counts with its overhead, so the number may begin below
+    /// zero. One system call (SIOCOUTQ).
     std::uint64_t acknowledged_bytes() const;
     /// Bounds what lies unsent in the kernel, from now on, so that a slow reader does not hold megabytes of it
     /// (TCP_NOTSENT_LOWAT); how much that leaves room for now says unsent_room().
