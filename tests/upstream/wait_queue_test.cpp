@@ -225,10 +225,10 @@ TEST_F(WaitingForServersThatLeave, AServerThatWasTriedIsNoneToWaitFor) {
 
 TEST_F(WaitingForServersThatLeave, WhoComesWithTheOldPoolAfterwardsIsToldAtOnce) {
     pool.rebuild(without(2));
-    const auto late = ticket(1);
-    ASSERT_TRUE(queue().enter(*late, pool.now));
+    WaitTicket late(*pinned, {}, [this] { woken.push_back(1); });
+    ASSERT_TRUE(queue().enter(late, pool.now));
     EXPECT_THAT(woken, ElementsAre(1));
-    EXPECT_TRUE(late->outdated());
+    EXPECT_TRUE(late.outdated());
 }
 
 TEST_F(WaitingForServersThatLeave, WhoHasTheNewPoolWaitsForServersThatAreDown) {
