@@ -133,7 +133,7 @@ class Forwarding {
     Worker& worker_;
     Exchange& exchange_;
     const std::string_view cookie_;
-    const AttemptPlan plan_;
+    std::optional<AttemptPlan> plan_;  ///< of the current view
     Tried last_;
     std::uint32_t stale_ = 0;  ///< tries that met a stale connection
 };
@@ -173,13 +173,22 @@ std::optional<std::expected<upstream::Admitted, Answer>> Forwarding::try_pick() 
     return std::unexpected{last_answer()};
 }
 
-/// Where max_connections binds.
+/// Where max_connections binds. A pool that is replaced meanwhile, and has a server in its new form alone, is asked anew.
 net::Task<std::expected<upstream::Admitted, Answer>> Forwarding::wait_for_slot() {
-    auto& view = *exchange_.route->pool;
-    Waiting waiting{worker_, *view.pool, exchange_.tried, *exchange_.route->queue, *view.counters};
-    auto waited = co_await waiting.wait(*exchange_.scope);
-    if (waited) co_return std::move(*waited);
-    co_return std::unexpected{error_answer(503, waited.error())};
+    for (;;) {
+        auto why = Reason::queue_timeout;
+        {
+            auto& view = *exchange_.route->pool;
+            Waiting waiting{worker_, *view.pool, exchange_.tried, *exchange_.route->queue, *view.counters};
+            auto waited = co_await waiting.wait(*exchange_.scope);
+            if (waited) co_return std::move(*waited);
+            why = waited.error();
+            if (!waiting.outdated()) co_return std::unexpected{error_answer(503, why)};
+        }
+        if (!go_on_with_current_view(worker_, exchange_)) co_return std::unexpected{error_answer(503, why)};
+        plan_.emplace(plan_of(worker_, exchange_));
+        if (auto picked = try_pick()) co_return std::move(*picked);
+    }
 }
 
 /// The same server or another one, if that is allowed, affordable and there is one. Else the client gets what there is:
@@ -260,7 +269,7 @@ net::Task<Next> Forwarding::respond(Attempt& attempt) {
 }
 
 net::Task<Next> Forwarding::attempt(upstream::Admitted admitted, bool fresh_connection) {
-    Attempt attempt{worker_, plan_, admitted.endpoint, std::move(admitted.slot), *exchange_.scope};
+    Attempt attempt{worker_, *plan_, admitted.endpoint, std::move(admitted.slot), *exchange_.scope};
     exchange_.server = attempt.endpoint().server;
     ++exchange_.attempts;
     if (fresh_connection || !attempt.take_idle()) {
@@ -270,7 +279,7 @@ net::Task<Next> Forwarding::attempt(upstream::Admitted admitted, bool fresh_conn
     auto failed = attempt.send_head();
     if (attempt.head_unsent()) failed = co_await attempt.send_rest();
     if (failed) co_return decide_next(attempt, *failed);
-    if (plan_.body == nullptr) {
+    if (plan_->body == nullptr) {
         auto next = co_await respond(attempt);
         co_return next;
     }

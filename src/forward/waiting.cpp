@@ -36,6 +36,7 @@ net::Task<std::expected<upstream::Admitted, Reason>> Waiting::wait(net::Scope& s
     // Gone, it has no use for a slot; late, it may still have been given one.
     if (ready == net::Ready::cancelled) co_return std::unexpected{Reason::none};
     if (auto admitted = ticket_.take()) co_return std::move(*admitted);
+    if (outdated()) co_return std::unexpected{Reason::queue_timeout};
     counters_.queue_timeouts.add();
     co_return std::unexpected{Reason::queue_timeout};
 }

@@ -21,6 +21,8 @@ class Waiting {
 
     /// A slot, or why there is none: queue_full, queue_timeout, or none if the scope was cancelled.
     net::Task<std::expected<upstream::Admitted, observe::Reason>> wait(net::Scope& scope);
+    /// The pool has been replaced by one that may have a server for it: nothing here will ever be free.
+    bool outdated() const { return ticket_.outdated(); }
 
   private:
     struct Wake;

@@ -42,7 +42,7 @@ class TunnelTest : public ::testing::Test {
 
         EXPECT_TRUE(made.stream.open(client_ends[0], true, true));
         EXPECT_TRUE(idle->stream.open(server_ends[0], false, true));
-        const auto& view = made.exchange.view->pools[0];
+        const auto& view = *made.exchange.view->pools[0];
         view.endpoints[0].idle->give(std::move(idle), 1, *view.idle_timeout);
         plan.emplace(AttemptPlan{.pool = view});
         plan->repeatable = true;

@@ -164,7 +164,7 @@ TEST(RouteTableProperty, AnswersAsTryingOneRouteAfterTheOther) {
             const auto word = generator.word();
             const auto host_and_port = generator.one_in(2) ? host : host + ":8080";
             http::RequestHead head;
-            head.fields = {{.name = "X-Word", .value = word}};
+            head.fields.push_back({.name = "X-Word", .value = word});
             const RouteRequest request{
                 .host = host_and_port,
                 .path = spelled,

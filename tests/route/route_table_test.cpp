@@ -237,9 +237,9 @@ TEST(RouteTableConditions, ClientsInAnyOfTheRanges) {
 class RouteTableHeader : public testing::Test {
   protected:
     RouteTableHeader() {
-        head_.fields = {{.name = "X-Role", .value = "user"},
-                        {.name = "x-role", .value = "admin"},
-                        {.name = "X-Empty", .value = ""}};
+        head_.fields.push_back({.name = "X-Role", .value = "user"});
+        head_.fields.push_back({.name = "x-role", .value = "admin"});
+        head_.fields.push_back({.name = "X-Empty", .value = ""});
         request_.head = &head_;
     }
     bool takes_header(std::vector<config::HeaderMatch> headers) {
