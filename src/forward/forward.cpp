@@ -43,9 +43,10 @@ upstream::Attempted describe(const Exchange& exchange, const Tried& tried, std::
 }
 
 void count_failure(Worker& worker, const Attempt& attempt, const Tried& tried) {
+    if (tried.own_fault) return;  // what this process lacks says nothing about a server
     attempt.counters().failures[tried.reason].add();
-    // An idle connection that the server closed says nothing about its health, nor does what this process lacks.
-    if (tried.outcome != Outcome::stale_idle && !tried.own_fault)
+    // Nor does an idle connection that it closed say anything about its health.
+    if (tried.outcome != Outcome::stale_idle)
         attempt.endpoint().state->report_failure(tried.failure, worker.now());
 }
 

@@ -31,7 +31,11 @@ void let_nobody_new_in(int listening) {
     int domain = AF_UNSPEC;
     socklen_t size = sizeof domain;
     ::getsockopt(listening, SOL_SOCKET, SO_DOMAIN, &domain, &size);
-    if (domain != AF_UNIX) ::setsockopt(listening, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter);
+    if (domain == AF_UNIX) {
+        ::shutdown(listening, SHUT_RD);  // who connects is refused; who waits can still be accepted
+        return;
+    }
+    ::setsockopt(listening, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter);
     ::listen(listening, 0);
 }
 

@@ -116,7 +116,8 @@ auto password_reader(const SnapshotSources& sources, forward::Snapshot& snapshot
 std::shared_ptr<const upstream::Pool> build_pool(const SnapshotSources& sources, std::size_t index, Errors& errors) {
     const auto& config = sources.config->pools[index];
     auto basis = std::make_shared<upstream::PoolBasis>();
-    basis->config = {sources.config, &config};
+    basis->config =
+        std::make_shared<const config::Pool>(config);  // a tunnel keeps the pool, not all of a configuration
     basis->cookie_key = read_key(config, errors);
     basis->state = sources.state.pools.get(
         config.name, [&] { return std::make_shared<upstream::PoolState>(config.name, sources.on_transition); });

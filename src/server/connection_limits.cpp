@@ -51,7 +51,8 @@ void ConnectionLimits::show_oldest(unsigned worker, std::optional<net::TimePoint
 }
 
 void ConnectionLimits::show_waiting(unsigned worker, std::size_t count) {
-    workers_[worker].waiting.store(count, std::memory_order_seq_cst);
+    const auto before = workers_[worker].waiting.exchange(count, std::memory_order_seq_cst);
+    waiting_.fetch_add(count - before, std::memory_order_seq_cst);  // unsigned: also less
 }
 
 std::optional<unsigned> ConnectionLimits::find_oldest() const {

@@ -51,6 +51,12 @@ class ConnectionLimits {
     /// Whose connection is to go: the worker's number.
     std::optional<unsigned> find_oldest() const;
     void evict(unsigned worker) const { workers_[worker].hooks.evict(); }
+    /// Whether more wait than have been told to go.
+    bool wants_room() const {
+        return waiting_.load(std::memory_order_seq_cst) > leaving_.load(std::memory_order_relaxed);
+    }
+    void begin_eviction() { leaving_.fetch_add(1, std::memory_order_relaxed); }
+    void end_eviction() { leaving_.fetch_sub(1, std::memory_order_relaxed); }
 
   private:
     static constexpr std::size_t shard_count = 16;
@@ -72,6 +78,8 @@ class ConnectionLimits {
     std::atomic<std::uint64_t> most_per_client_{0};
     std::atomic<std::uint64_t> most_descriptors_{0};
     alignas(64) std::atomic<std::uint64_t> count_{0};
+    std::atomic<std::size_t> waiting_{0};  ///< on all workers
+    std::atomic<std::size_t> leaving_{0};  ///< were told to make room and are not gone yet
     std::vector<Worker> workers_;
     std::array<Shard, shard_count> shards_;
 };

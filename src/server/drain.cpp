@@ -22,7 +22,7 @@ constexpr std::chrono::milliseconds last_grace = 2 * forward::tunnel_grace;
 }  // namespace
 
 void Drain::finish(std::chrono::milliseconds limit, std::function<void()> done) {
-    accept_no_more(Backlog::served, std::move(done));
+    accept_no_more(listeners_.kept_by_others() ? Backlog::taken : Backlog::served, std::move(done));
     const auto grace = std::min(idle_grace, limit);
     after(grace, [this, left = limit - grace] {
         close_idle();

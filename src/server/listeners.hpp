@@ -34,6 +34,8 @@ class Listeners {
     std::vector<ListeningSockets> sockets() const;
     /// Others hold the sockets as well: the files of unix sockets stay.
     void keep_files();
+    /// Others hold sockets of these as well, or may.
+    bool kept_by_others() const { return keeps_files_ || adopted_; }
     void close() { bound_.clear(); }
 
   private:
@@ -45,6 +47,7 @@ class Listeners {
     std::map<std::string, BoundAddress> bound_;  ///< by key: see key_of()
     std::vector<Listening> listening_;
     bool keeps_files_ = false;
+    bool adopted_ = false;  ///< some were not bound here
 };
 
 }  // namespace nsboot_lb::server

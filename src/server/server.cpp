@@ -257,14 +257,12 @@ class Server::Impl {
         };
         auto published = listeners_.publish(*config_);
         const auto old = std::make_shared<Old>(adopted, std::move(published.retired));
+        const auto backlog = listeners_.kept_by_others() ? Backlog::taken : Backlog::served;
         for (std::size_t i = 0; i < workers_.size(); ++i)
-            workers_[i]->listen(std::move(published.setups[i]), Backlog::served, [old] {});
+            workers_[i]->listen(std::move(published.setups[i]), backlog, [old] {});
     }
 
-    std::uint64_t usable_connections() const {
-        const auto usable = descriptors_ > 2 * spare_descriptors ? descriptors_ - spare_descriptors : descriptors_ / 2;
-        return usable;
-    }
+    std::uint64_t usable_connections() const { return descriptors_ - std::min(spare_descriptors, descriptors_ / 4); }
 };
 
 Server::Server(boost::asio::io_context& control, std::string config_file, unsigned workers)

@@ -76,8 +76,8 @@ bool Session::is_tunnel() const {
 
 net::Task<void> Session::run() {
     if (!admitted) {
-        admitted = co_await thread_.wait_for_room(scope_);
-        if (!admitted) co_return;
+        const bool room = co_await thread_.wait_for_room(*this, scope_);
+        if (!room) co_return;
     }
     if (proxy_protocol_) {
         const bool known = co_await read_proxy_header();

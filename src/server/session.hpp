@@ -44,6 +44,7 @@ class Session {
     net::TimePoint idle_since{};  ///< while in_idle
     bool admitted;                ///< counts among the connections
     bool counted_client = false;  ///< counts among those of its address
+    bool evicted = false;         ///< to make room for another one
 
   private:
     /// What a head came to.

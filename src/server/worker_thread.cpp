@@ -19,6 +19,8 @@ namespace log = observe::log;
 namespace {
 
 /// Accepted connections that wait for room, on one worker, and for how long.
+using namespace std::chrono_literals;
+
 constexpr std::size_t most_newcomers = 128;
 constexpr std::chrono::milliseconds newcomer_patience{1000};
 /// How long to leave connections in the backlog when there are no descriptors for them.
@@ -160,7 +162,8 @@ bool WorkerThread::accept_one(const Listener& listener) {
     worker_.reactor.worked(0);
     if (descriptor >= 0) begin_session(listener, descriptor, peer.address());
     if (descriptor >= 0 || errno == ECONNABORTED || errno == EINTR) return true;
-    if (errno == EAGAIN || errno == EWOULDBLOCK) errno = 0;
+    // EINVAL is a unix socket that lets nobody new in, and has nobody left.
+    if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINVAL) errno = 0;
     return false;
 }
 
@@ -182,15 +185,16 @@ net::Task<void> WorkerThread::accept(Listener& listener) {
         net::Pause pause{worker_.reactor, listener.scope, worker_.deadlines.list(exhausted_pause)};
         (void)co_await pause;
     }
-    if (listener.backlog == Backlog::served) co_await accept_backlog(listener);
+    if (listener.backlog != Backlog::left) co_await accept_backlog(listener);
 }
 
 /// Who stands in the backlog of a socket that is about to be closed has been told that it is connected, and so has who
 /// is in the middle of the handshake: all of them are accepted.
 net::Task<void> WorkerThread::accept_backlog(Listener& listener) {
-    net::let_nobody_new_in(listener.setup.descriptor);
+    const bool closes = listener.backlog == Backlog::served;
+    if (closes) net::let_nobody_new_in(listener.setup.descriptor);
     net::Scope scope;  // the listener's own is over
-    const auto looks_end = worker_.now() + handshake_time;
+    const auto looks_end = worker_.now() + (closes ? handshake_time : 0ms);
     for (int failures = 0; failures < most_failed_accepts;) {
         if (accept_one(listener)) {
             if (!worker_.reactor.turn_over()) continue;
@@ -214,8 +218,8 @@ void WorkerThread::begin_session(const Listener& listener, int descriptor, const
     if (accepted.proxy_protocol && !setup.proxy_protocol_from.empty())
         accepted.proxy_protocol = base::any_contains(setup.proxy_protocol_from, peer);
     accepted.admitted = limits_.try_begin();
-    // Rather the client that has been silent longest goes than the one that has just come.
-    if (!accepted.admitted && (newcomer_count_ >= most_newcomers || !make_room())) {
+    // Rather the client that has been silent longest goes than the one that has just come: see wait_for_room().
+    if (!accepted.admitted && newcomer_count_ >= most_newcomers) {
         worker_.counters.rejected[observe::Reason::too_many_connections].add();
         ::close(descriptor);
         return;
@@ -223,8 +227,7 @@ void WorkerThread::begin_session(const Listener& listener, int descriptor, const
 
     auto* session = new Session{*this, accepted};
     sessions_.push_back(*session);
-    counters.connections.add();
-    counters.connections_total.add();
+    if (accepted.admitted) count_in(*session);
     if (!session->opened()) return end_session(*session);
     net::spawn(session->run(), [this, session](const std::exception_ptr& failure) {
         if (failure) {
@@ -240,20 +243,30 @@ void WorkerThread::begin_session(const Listener& listener, int descriptor, const
     });
 }
 
+void WorkerThread::count_in(Session& session) {
+    session.admitted = true;
+    session.counters().connections.add();
+    session.counters().connections_total.add();
+}
+
 void WorkerThread::end_session(Session& session) {
     if (session.counted_client) limits_.end_client(session.address());
-    session.counters().connections.sub();
+    if (session.admitted) session.counters().connections.sub();
     sessions_.erase(sessions_.iterator_to(session));
     const bool admitted = session.admitted;
+    const bool evicted = session.evicted;
     delete &session;  // closes its connection
+    if (evicted) limits_.end_eviction();
     if (admitted) limits_.end();
     check_drained();
 }
 
 void WorkerThread::note_idle(Session& session) {
+    if (session.evicted) return;  // it goes already
     session.idle_since = worker_.now();
     idle_.push_back(session);
     if (&idle_.front() == &session) show_oldest();
+    if (limits_.wants_room()) make_room();
 }
 
 void WorkerThread::note_busy(Session& session) {
@@ -281,22 +294,25 @@ void WorkerThread::evict_oldest() {
     if (idle_.empty()) return;
     auto& session = idle_.front();
     note_busy(session);
+    session.evicted = true;
+    limits_.begin_eviction();
     session.end(net::Cause::evicted);
     worker_.counters.rejected[observe::Reason::too_many_connections].add();
 }
 
-net::Task<bool> WorkerThread::wait_for_room(net::Scope& scope) {
+net::Task<bool> WorkerThread::wait_for_room(Session& session, net::Scope& scope) {
     Newcomer newcomer{worker_.reactor};
     newcomers_.push_back(newcomer);
     limits_.show_waiting(worker_.index, ++newcomer_count_);
     admit_newcomers();  // who has left meanwhile may not have seen that somebody waits
     newcomer.room.deadline().arm(worker_.deadlines.list(newcomer_patience));
     const auto ready = co_await newcomer.room.wait(scope);
-    const bool admitted = newcomer.room.ready();
     limits_.show_waiting(worker_.index, --newcomer_count_);
-    if (!admitted) worker_.counters.rejected[observe::Reason::too_many_connections].add();
-    (void)ready;  // who was cancelled, or is late, but was counted, has to be counted out
-    co_return admitted;
+    if (newcomer.room.ready())
+        count_in(session);  // also if it was cancelled, or is late: the limits have counted it
+    else
+        worker_.counters.rejected[observe::Reason::too_many_connections].add();
+    co_return ready == net::Ready::ok;
 }
 
 void WorkerThread::admit_newcomers() {
@@ -304,6 +320,8 @@ void WorkerThread::admit_newcomers() {
         newcomers_.front().room.set();
         newcomers_.pop_front();
     }
+    // What was made free may have gone to somebody else meanwhile, such as a connection to a server.
+    if (!newcomers_.empty() && limits_.wants_room()) make_room();
 }
 
 bool WorkerThread::admit_client(Session& session) {

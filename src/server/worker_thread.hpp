@@ -27,7 +27,8 @@ struct ListenerSetup {
 
 /// What becomes of listening sockets that a worker accepts on no longer.
 enum class Backlog : std::uint8_t {
-    served,  ///< they are closed afterwards: who is waiting there already is accepted
+    served,  ///< they are closed afterwards: who is there already is accepted, and nobody else gets in
+    taken,   ///< the same, but somebody else keeps them, and may accept there later
     left,    ///< another process accepts there
 };
 
@@ -78,7 +79,7 @@ class WorkerThread {
     void note_busy(Session& session);
     bool closes_idle() const { return closes_idle_; }
     /// Until there is room for one connection more, which is then counted. False if that takes too long.
-    net::Task<bool> wait_for_room(net::Scope& scope);
+    net::Task<bool> wait_for_room(Session& session, net::Scope& scope);
     /// Counts the session among those of its client's address. False if there are too many.
     bool admit_client(Session& session);
 
@@ -108,6 +109,7 @@ class WorkerThread {
     void run_loop();
     net::Task<void> accept(Listener& listener);
     void begin_session(const Listener& listener, int descriptor, const base::IpAddress& peer);
+    void count_in(Session& session);
     void end_session(Session& session);
     void end_listener(Listener& listener);
     bool accept_one(const Listener& listener);

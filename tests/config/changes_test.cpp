@@ -352,7 +352,7 @@ TEST(PrintForOthers, HidesWhatMayLetSomebodyInAndNothingElse) {
     const auto text = print_for_others(config);
     for (const auto* secret : {"apple", "4711", "banana", "cherry", "damson", "feijoa", "hazelnut"})
         EXPECT_EQ(text.find(secret), std::string::npos) << secret << " in\n" << text;
-    for (const auto* open : {"elderberry", "grape", "present: false", "X-Role: (hidden)", "regex: (hidden)"})
+    for (const auto* open : {"elderberry", "grape", "present: false", "X-Role: \"(hidden)\"", "regex: \"(hidden)\""})
         EXPECT_NE(text.find(open), std::string::npos) << open << " not in\n" << text;
     EXPECT_NE(print(config).find("cherry"), std::string::npos) << "the file's owner sees it all";
 }

@@ -108,8 +108,13 @@ TEST_F(BasicAuth, TurnsAwayWhomThereIsNoPlaceForAndWhomTheEndOfTheDaemonMeets) {
     EXPECT_EQ(answers.back()->status, 503);
     EXPECT_EQ(answers.back()->reason, observe::Reason::queue_full);
     nobody_works.stop();
-    made.io.restart();
-    made.io.poll();
+    made.run([](forward::Worker& worker) -> net::Task<void> {
+        net::Scope scope;
+        for (int rounds = 0; rounds < 3; ++rounds) {
+            net::Yield others{worker.reactor, scope};
+            (void)co_await others;
+        }
+    }(made.worker));
     for (std::size_t i = 0; i < most; ++i) EXPECT_EQ(answers[i].value().reason, observe::Reason::shutting_down);
 }
 

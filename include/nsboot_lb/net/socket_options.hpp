@@ -8,8 +8,9 @@ namespace nsboot_lb::net {
 /// every 5 s after 15 s of silence, three times. Of a listening socket: of all that it accepts.
 void keep_alive(int descriptor);
 
-/// Of a listening socket that is about to be closed: who begins a connection now is not answered, and tries again a
-/// second later, when the socket is gone; who has been answered gets in. There is no way back.
+/// Of a listening socket that is about to be closed, and that nobody else holds: who begins a connection now is not
+/// answered, and tries again a second later, when the socket is gone (of a unix socket: is refused); who has been
+/// answered gets in. There is no way back.
 void let_nobody_new_in(int listening);
 
 }  // namespace nsboot_lb::net
