@@ -103,7 +103,7 @@ std::optional<Tried> Attempt::send_head() {
     const auto written = connection_->stream.try_write(head);
     head_is_sent();
     if (written.status == net::IoStatus::failed) return broken(Reason::upstream_reset);
-    unsent_ = head.substr(written.bytes);
+    if (written.bytes < head.size()) unsent_ = head.substr(written.bytes);
     return std::nullopt;
 }
 

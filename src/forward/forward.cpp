@@ -121,15 +121,16 @@ class Forwarding {
     /// An endpoint with a slot of it; nothing if one has to be waited for.
     std::optional<std::expected<upstream::Admitted, Answer>> try_pick();
     net::Task<std::expected<upstream::Admitted, Answer>> wait_for_slot();
-    net::Task<Next> attempt(upstream::Admitted admitted, bool fresh_connection);
+    /// One try. `next` says before which slot it is for, and afterwards what to do.
+    net::Task<void> attempt(Next& next);
     Answer last_answer() const { return answer_for(last_); }
 
   private:
     static AttemptPlan plan_of(Worker& worker, Exchange& exchange);
     upstream::PickContext context() const { return context_of(worker_, exchange_, cookie_); }
     net::Task<std::optional<Tried>> connect(Attempt& attempt);
-    net::Task<Next> respond(Attempt& attempt);
-    Next decide_next(Attempt& attempt, const Tried& tried);
+    net::Task<bool> respond(Attempt& attempt, Next& next);
+    void decide_next(Attempt& attempt, const Tried& tried, Next& next);
 
     Worker& worker_;
     Exchange& exchange_;
@@ -194,13 +195,14 @@ net::Task<std::expected<upstream::Admitted, Answer>> Forwarding::wait_for_slot()
 
 /// The same server or another one, if that is allowed, affordable and there is one. Else the client gets what there is:
 /// this response, bad as its status may be, or an answer of ours.
-Next Forwarding::decide_next(Attempt& attempt, const Tried& tried) {
+void Forwarding::decide_next(Attempt& attempt, const Tried& tried, Next& next) {
     last_ = tried;
-    Next next;
+    next.picked.reset();
+    next.fresh_connection = false;
     if (tried.cancelled || tried.client_fault) {
         attempt.endpoint().state->report_nothing(worker_.now());
         next.what = tried.cancelled ? Next::What::cancelled : Next::What::answer;
-        return next;
+        return;
     }
     auto& view = *exchange_.route->pool;
     const auto& policy = view.pool->config().retries;
@@ -212,30 +214,29 @@ Next Forwarding::decide_next(Attempt& attempt, const Tried& tried) {
         count_failure(worker_, attempt, tried);
     }
     next.what = tried.has_head ? Next::What::deliver : Next::What::answer;
-    if (tried.own_fault || (tried.has_head && !retries_status(policy, seen.status))) return next;
+    if (tried.own_fault || (tried.has_head && !retries_status(policy, seen.status))) return;
 
     switch (upstream::decide(describe(exchange_, seen, stale_), policy)) {
-        case Verdict::give_up: return next;
+        case Verdict::give_up: return;
         case Verdict::same_server:
             next.what = Next::What::again;
             next.fresh_connection = true;
             next.picked = upstream::Admitted{attempt.endpoint().index, attempt.take_slot()};
             ++stale_;
-            return next;
+            return;
         case Verdict::another_server: break;
     }
     exchange_.tried.push_back(attempt.endpoint().index);
     auto admitted = upstream::admit(*exchange_.route->balancer, *view.pool, context());
     const bool may_wait = !admitted && admitted.error() == upstream::Refusal::full && !tried.has_head;
-    if (!admitted && !may_wait) return next;
+    if (!admitted && !may_wait) return;
     if (!view.pool->state().retry_budget.take(policy.budget, worker_.now())) {
         view.counters->retries_refused.add();
-        return next;
+        return;
     }
     view.counters->retries.add();
     next.what = Next::What::again;
     if (admitted) next.picked = std::move(*admitted);
-    return next;
 }
 
 /// Where this process has no descriptors left, an idle connection goes for this one, else a client that waits.
@@ -250,42 +251,40 @@ net::Task<std::optional<Tried>> Forwarding::connect(Attempt& attempt) {
     }
 }
 
-/// From the head of the response on: it is passed on, or there is something else to do.
-net::Task<Next> Forwarding::respond(Attempt& attempt) {
+/// From the head of the response on: it is passed on (true), or there is something else to do.
+net::Task<bool> Forwarding::respond(Attempt& attempt, Next& next) {
     auto tried = attempt.upload_failed();
     while (!tried) {
         const auto ready = co_await attempt.readable().wait(attempt.scope());
         tried = attempt.try_read_head(ready);
     }
-    auto next = decide_next(attempt, *tried);
+    decide_next(attempt, *tried, next);
     if (next.what == Next::What::deliver) {
         next.answer = filter_response(worker_, exchange_, attempt.endpoint().index, context());
         if (!next.answer) {
             next.end = co_await deliver(worker_, exchange_, attempt);
-            co_return next;
+            co_return true;
         }
     }
     attempt.close(false);
-    co_return next;
+    co_return false;
 }
 
-net::Task<Next> Forwarding::attempt(upstream::Admitted admitted, bool fresh_connection) {
-    Attempt attempt{worker_, *plan_, admitted.endpoint, std::move(admitted.slot), *exchange_.scope};
+net::Task<void> Forwarding::attempt(Next& next) {
+    Attempt attempt{worker_, *plan_, next.picked->endpoint, std::move(next.picked->slot), *exchange_.scope};
     exchange_.server = attempt.endpoint().server;
     ++exchange_.attempts;
-    if (fresh_connection || !attempt.take_idle()) {
+    if (next.fresh_connection || !attempt.take_idle()) {
         const auto failed = co_await connect(attempt);
-        if (failed) co_return decide_next(attempt, *failed);
+        if (failed) co_return decide_next(attempt, *failed, next);
     }
     auto failed = attempt.send_head();
     if (attempt.head_unsent()) failed = co_await attempt.send_rest();
-    if (failed) co_return decide_next(attempt, *failed);
-    if (plan_->body == nullptr) {
-        auto next = co_await respond(attempt);
-        co_return next;
-    }
-    auto both = co_await net::alongside(attempt.scope(), attempt.upload(), respond(attempt));
-    co_return std::move(both.second);
+    if (failed) co_return decide_next(attempt, *failed, next);
+    if (plan_->body == nullptr)
+        (void)co_await respond(attempt, next);
+    else
+        (void)co_await net::alongside(attempt.scope(), attempt.upload(), respond(attempt, next));
 }
 
 }  // namespace
@@ -301,9 +300,7 @@ net::Task<Forwarded> forward(Worker& worker, Exchange& exchange) {
             if (!*picked) co_return std::unexpected{std::move(picked->error())};
             next.picked = std::move(**picked);
         }
-        const bool fresh_connection = next.fresh_connection;
-        auto then = co_await forwarding.attempt(std::move(*next.picked), fresh_connection);
-        next = std::move(then);
+        co_await forwarding.attempt(next);
         if (next.answer) co_return std::unexpected{std::move(*next.answer)};
         if (next.what == Next::What::deliver) co_return next.end;
         if (next.what == Next::What::answer) co_return std::unexpected{forwarding.last_answer()};

@@ -143,25 +143,27 @@ void Reactor::sweep_if_due(std::size_t count) {
 /// Those that are in the queues now: what becomes ready meanwhile has its turn after the sockets. One of each at least.
 void Reactor::resume_some() {
     const auto until = deadlines_.now() + round_time;
-    Queue prompt;
     Queue behind;
-    prompt.swap(prompt_);
-    behind.swap(behind_);
-    resume_until(until, prompt);
-    prompt_.splice(prompt_.begin(), prompt);
-    resume_until(until, behind);
-    behind_.splice(behind_.begin(), behind);
+    if (!behind_.empty()) behind.swap(behind_);
+    if (!prompt_.empty()) {
+        Queue prompt;
+        prompt.swap(prompt_);
+        resume_until(until, prompt, prompt_);
+    }
+    if (!behind.empty()) resume_until(until, behind, behind_);
 }
 
-void Reactor::resume_until(TimePoint until, Queue& now) {
+/// Who has had no turn by then keeps the place.
+void Reactor::resume_until(TimePoint until, Queue& now, Queue& later) {
     for (unsigned resumed = 1; !now.empty(); ++resumed) {
         begin_turn();
         auto& first = now.front();
         now.pop_front();
-        const auto coroutine = first.coroutine_;
-        coroutine.resume();
+        first.coroutine_.resume();
         const bool looks = resumed % resumes_per_look == 0 || turn_over();
-        if (looks && !now.empty() && Clock::now() >= until) break;
+        if (!looks || now.empty() || Clock::now() < until) continue;
+        later.splice(later.begin(), now);
+        return;
     }
 }
 

@@ -103,7 +103,7 @@ class Reactor {
     void record(std::size_t count);
     void sweep_if_due(std::size_t count);
     void resume_some();
-    void resume_until(TimePoint until, Queue& now);
+    void resume_until(TimePoint until, Queue& now, Queue& later);
     void begin_turn() {
         turn_bytes_ = 0;
         turn_calls_ = 0;
