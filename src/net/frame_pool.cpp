@@ -25,8 +25,8 @@ void give_frame(void* frame, std::size_t size) noexcept {
 namespace {
 
 constexpr std::size_t class_width_bytes = 64;
-constexpr std::size_t class_count = 64;      // frames of up to 4 KiB are recycled, larger ones are rare
-constexpr std::size_t kept_per_class = 256;  // what a quiet worker keeps of a busy hour
+constexpr std::size_t class_count = 64;                  // frames of up to 4 KiB are recycled, larger ones are rare
+constexpr std::size_t kept_bytes_per_class = 64 * 1024;  // what a quiet worker keeps of a busy hour
 
 struct Free {
     Free* next;
@@ -73,7 +73,8 @@ void give_frame(void* frame, std::size_t size) noexcept {
     const auto index = class_of(size);
     if (index >= class_count) return ::operator delete(frame);
     auto& mine = pool();
-    if (mine.lengths[index] >= kept_per_class) return ::operator delete(frame);
+    const auto kept_bytes = mine.lengths[index] * (index + 1) * class_width_bytes;
+    if (kept_bytes >= kept_bytes_per_class) return ::operator delete(frame);
     mine.lists[index] = new (frame) Free{mine.lists[index]};
     ++mine.lengths[index];
 }

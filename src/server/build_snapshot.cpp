@@ -75,8 +75,8 @@ class RouteBuilder {
         }
         entry.max_body = route.max_body.value_or(UINT64_MAX);
         if (route.bandwidth.per_client != 0 || route.bandwidth.total != 0)
-            entry.bandwidth = state_.bandwidths.get(config::identity_of(route),
-                                                    [] { return std::make_shared<forward::Bandwidth>(); });
+            entry.bandwidth = state_.bandwidths.get(
+                config::identity_of(route), [] { return std::shared_ptr<forward::Bandwidth>{new forward::Bandwidth}; });
         auto filters = filter::make_filters(route, surroundings_);
         if (!filters) {
             errors_.push_back("route " + route.name + ": " + filters.error());
@@ -119,8 +119,10 @@ std::shared_ptr<const upstream::Pool> build_pool(const SnapshotSources& sources,
     basis->config =
         std::make_shared<const config::Pool>(config);  // a tunnel keeps the pool, not all of a configuration
     basis->cookie_key = read_key(config, errors);
-    basis->state = sources.state.pools.get(
-        config.name, [&] { return std::make_shared<upstream::PoolState>(config.name, sources.on_transition); });
+    basis->state = sources.state.pools.get(config.name, [&] {
+        // Not make_shared(): a name that is remembered would keep the memory of what went by it.
+        return std::shared_ptr<upstream::PoolState>{new upstream::PoolState{config.name, sources.on_transition}};
+    });
     basis->counts = sources.counts.pools[index];
     return std::make_shared<const upstream::Pool>(std::move(basis), sources.addresses);
 }

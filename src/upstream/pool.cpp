@@ -66,8 +66,8 @@ std::vector<Endpoint> endpoints_of(const PoolBasis& basis, const Addresses& addr
     auto endpoints = expand(basis, addresses);
     for (auto& endpoint : endpoints) {
         endpoint.state = basis.state->endpoints.get(endpoint.server + ' ' + endpoint.text, [&] {
-            return std::make_shared<EndpointState>(basis.state, endpoint.server, endpoint.text,
-                                                   passive_policy(*basis.config));
+            return std::shared_ptr<EndpointState>{
+                new EndpointState(basis.state, endpoint.server, endpoint.text, passive_policy(*basis.config))};
         });
     }
     return endpoints;

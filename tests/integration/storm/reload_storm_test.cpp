@@ -25,14 +25,15 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 
 constexpr std::size_t turns = sanitized ? 100 : 1000;
-/// At the beginning, for what is made once: buffers, pools of memory, the first scrape.
-constexpr std::size_t warm_up = turns / 20;
+/// At the beginning, for what is made once: buffers, pools of memory, the first scrape, and the counters of names that
+/// come no more, of which the latest 256 of each kind are remembered. Some come every third turn.
+constexpr std::size_t warm_up = sanitized ? 5 : 3 * 256 + 32;
 /// Compared with each other: the first after the warm-up and the last.
 constexpr std::size_t compared = turns / 10;
 constexpr std::size_t clients = 64;
 constexpr std::size_t websockets = 50;
 constexpr std::size_t servers = 6;
-/// Of resident memory. The counters of names that come no more are remembered for a while, the latest 256 of each kind.
+/// Of resident memory.
 constexpr double most_growth = 1.05;
 /// More or fewer of them to servers move the mean of the descriptors; one that leaked at each reload would be a
 /// hundred.
