@@ -46,8 +46,7 @@ void count_failure(Worker& worker, const Attempt& attempt, const Tried& tried) {
     if (tried.own_fault) return;  // what this process lacks says nothing about a server
     attempt.counters().failures[tried.reason].add();
     // Nor does an idle connection that it closed say anything about its health.
-    if (tried.outcome != Outcome::stale_idle)
-        attempt.endpoint().state->report_failure(tried.failure, worker.now());
+    if (tried.outcome != Outcome::stale_idle) attempt.endpoint().state->report_failure(tried.failure, worker.now());
 }
 
 void count_response(Worker& worker, const Exchange& exchange, const Attempt& attempt, int status) {
@@ -175,7 +174,8 @@ std::optional<std::expected<upstream::Admitted, Answer>> Forwarding::try_pick() 
     return std::unexpected{last_answer()};
 }
 
-/// Where max_connections binds. A pool that is replaced meanwhile, and has a server in its new form alone, is asked anew.
+/// Where max_connections binds. A pool that is replaced meanwhile, and has a server in its new form alone, is asked
+/// anew.
 net::Task<std::expected<upstream::Admitted, Answer>> Forwarding::wait_for_slot() {
     for (;;) {
         auto why = Reason::queue_timeout;
