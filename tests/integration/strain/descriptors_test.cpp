@@ -64,9 +64,7 @@ class FewDescriptors {
 class DescriptorsTest : public testing::Test {
   protected:
     void SetUp() override {
-        // The sanitizer of virtual calls needs a pipe to look at an object, and takes one that it cannot get for a
-        // fault: with sanitizers, descriptors are scarce but do not run out.
-        const FewDescriptors few{sanitized ? 420 : 200};
+        const FewDescriptors few{200};
         daemon_ = std::make_unique<Daemon>(config, Substitutions{{"$origin", origin_.address()}});
     }
     void expect_nobody_blamed() const {
