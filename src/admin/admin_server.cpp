@@ -3,6 +3,7 @@
 #include <chrono>
 #include <exception>
 #include <set>
+#include <unistd.h>
 #include <utility>
 #include <vector>
 
@@ -14,6 +15,7 @@
 #include "acceptor.hpp"
 #include "api.hpp"
 #include "bearer.hpp"
+#include "nsboot_lb/net/socket_address.hpp"
 #include "nsboot_lb/observe/log.hpp"
 #include "session.hpp"
 
@@ -144,6 +146,31 @@ class AdminServer::Impl {
     bool stopping_ = false;
 };
 
+namespace {
+
+/// Who may do what depends on the address, so a socket that is called ours has to be what the configuration says.
+bool is_bound_to(int descriptor, const config::BindAddress& address) {
+    const auto bound = net::SocketAddress::bound_by(descriptor);
+    if (!address.unix_path.empty()) return bound.family() == AF_UNIX && bound.path() == address.unix_path;
+    if (bound.family() != AF_INET && bound.family() != AF_INET6) return false;
+    const auto host = base::IpAddress::parse(address.host);
+    return host && bound.address() == *host && (address.port == 0 || bound.port() == address.port);
+}
+
+/// The one of them that is bound there; -1 if none is. The others are closed.
+int choose(const std::vector<int>& descriptors, const config::BindAddress& address) {
+    int chosen = -1;
+    for (const int descriptor : descriptors) {
+        if (chosen < 0 && is_bound_to(descriptor, address))
+            chosen = descriptor;
+        else
+            ::close(descriptor);
+    }
+    return chosen;
+}
+
+}  // namespace
+
 std::expected<std::unique_ptr<AdminServer>, std::string> AdminServer::start(asio::io_context& io,
                                                                             const config::Admin& config,
                                                                             AdminContext context,
@@ -151,9 +178,9 @@ std::expected<std::unique_ptr<AdminServer>, std::string> AdminServer::start(asio
     if (!config.token_file.empty()) {
         if (const auto token = read_token(config.token_file); !token) return std::unexpected(token.error());
     }
-    const auto claimed = inherited != nullptr ? inherited->claim(socket_name, config.address) : std::vector<int>{};
-    auto acceptor =
-        claimed.empty() ? Acceptor::bind(io, config.address) : Acceptor::adopt(io, config.address, claimed.front());
+    const int claimed =
+        inherited != nullptr ? choose(inherited->claim(socket_name, config.address), config.address) : -1;
+    auto acceptor = claimed < 0 ? Acceptor::bind(io, config.address) : Acceptor::adopt(io, config.address, claimed);
     if (!acceptor) return std::unexpected(acceptor.error());
     auto impl = std::make_shared<Impl>(io, std::move(*acceptor), config, std::move(context));
     Impl::run(impl);

@@ -247,7 +247,9 @@ Tried Attempt::head_is_there(std::string_view text) {
     awaits_head_ = false;
     readable().deadline().disarm();
     // What a server says to nobody in particular when it closes an idle connection (RFC 9110 15.5.9).
-    if (worker_.response_head.status == 408 && connection_->reused()) return broken(Reason::upstream_closed);
+    if (worker_.response_head.status == 408 && plan_.body == nullptr) {
+        if (const auto stale = broken(Reason::upstream_closed); stale.outcome == Outcome::stale_idle) return stale;
+    }
     if (!head_in_input_) rest_ = text.substr(worker_.response_head.size);
     note_reuse();
     Tried done;

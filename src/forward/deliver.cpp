@@ -65,6 +65,8 @@ net::Task<End> deliver(Worker& worker, Exchange& exchange, Attempt& attempt) {
     const bool has_body = http::has_body(exchange.request.method, head.status);
     exchange.response->start(start_of(worker, exchange, has_body));
     auto& body = attempt.begin_response_body(has_body);
+    // Behind an interim response that the client has not taken yet nothing is read before a wait.
+    if (exchange.response->holds()) body.hold();
     auto plan = plan_of(exchange, attempt, body);
     Bandwidth::Share share;
     if (exchange.route->entry->bandwidth) {

@@ -43,7 +43,10 @@ upstream::Attempted describe(const Exchange& exchange, const Tried& tried, std::
 }
 
 void count_failure(Worker& worker, const Attempt& attempt, const Tried& tried) {
-    if (tried.own_fault) return;  // what this process lacks says nothing about a server
+    if (tried.own_fault) {  // what this process lacks says nothing about a server
+        attempt.endpoint().state->report_nothing(worker.now());
+        return;
+    }
     attempt.counters().failures[tried.reason].add();
     // Nor does an idle connection that it closed say anything about its health.
     if (tried.outcome != Outcome::stale_idle) attempt.endpoint().state->report_failure(tried.failure, worker.now());
@@ -232,6 +235,7 @@ void Forwarding::decide_next(Attempt& attempt, const Tried& tried, Next& next) {
     if (!admitted && !may_wait) return;
     if (!view.pool->state().retry_budget.take(policy.budget, worker_.now())) {
         view.counters->retries_refused.add();
+        if (admitted) view.pool->endpoint(admitted->endpoint).state->report_nothing(worker_.now());
         return;
     }
     view.counters->retries.add();

@@ -130,7 +130,11 @@ std::optional<RelayEnd> Relay::pump() {
         }
         const auto wanted = room();
         const auto most = allowance(wanted);
-        if (most == 0) return wait_for(Need::bandwidth);
+        if (most == 0) {
+            // A head that waits for its body's beginning lies in memory that others use meanwhile.
+            if (sink.try_flush() == IoStatus::failed) return RelayEnd::sink_failed;
+            return wait_for(Need::bandwidth);
+        }
         const auto batch = source.try_read(most);
         if (batch.bytes < most) give_back(most - static_cast<std::size_t>(batch.bytes));
         if (batch.status == BodySource::Status::would_block) return flush_then_wait_for_source();

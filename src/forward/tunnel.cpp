@@ -256,8 +256,8 @@ void end_tunnel(const Exchange& exchange) {
 net::Task<End> tunnel(Worker& worker, Exchange& exchange, Attempt& attempt) {
     exchange.upgraded = worker.now();
     auto& server = attempt.connection();
-    attempt.begin_response_body(false);  // what came behind the head is the tunnel's: it lies in the input now
     auto client = exchange.response->upgrade(worker.response_head, worker.pseudonym);
+    attempt.begin_response_body(false);  // what came behind the head is the tunnel's: it lies in the input now
     while (exchange.response->holds()) {
         const auto ready = co_await net::wait_writable(client.stream, attempt.scope(), *exchange.view->send_timeout);
         if (ready != net::Ready::ok || exchange.response->try_flush() == net::IoStatus::failed) {

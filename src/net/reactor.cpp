@@ -79,7 +79,14 @@ void Reactor::stop() {
 void Reactor::watch_set() {
     epoll_.async_wait(boost::asio::posix::descriptor_base::wait_read, [this](const boost::system::error_code& error) {
         if (error || !polling_) return;
-        run_rounds();
+        try {
+            run_rounds();
+        } catch (...) {
+            // Whoever runs the loop hears of it, and goes on.
+            in_rounds_ = false;
+            watch_set();
+            throw;
+        }
         if (polling_) watch_set();
     });
 }

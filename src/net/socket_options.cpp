@@ -35,8 +35,7 @@ void let_nobody_new_in(int listening) {
         ::shutdown(listening, SHUT_RD);  // who connects is refused; who waits can still be accepted
         return;
     }
-    ::setsockopt(listening, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter);
-    ::listen(listening, 0);
+    if (::setsockopt(listening, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter) != 0) ::listen(listening, 0);
 }
 
 }  // namespace nsboot_lb::net

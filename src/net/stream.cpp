@@ -35,6 +35,7 @@ bool Stream::open(int descriptor, bool readable, bool writable) {
     peer_closed_ = false;
     broken_ = false;
     write_shut_ = false;
+    reset_ = false;
     written_bytes_ = 0;
     unsent_limit_ = 0;
     if (!add(reactor_, descriptor)) {
@@ -69,12 +70,18 @@ IoResult Stream::try_read(std::span<char> into) {
             if (bytes < into.size() && !peer_closed_) read_.clear();
             return {IoStatus::ok, bytes, 0};
         }
-        if (got == 0) return {IoStatus::end, 0, 0};
+        if (got == 0) return ended();
         if (errno == EINTR) continue;
         if (!blocked(errno)) return {IoStatus::failed, 0, errno};
         read_.clear();
         return {IoStatus::would_block, 0, 0};
     }
+}
+
+/// Nothing more comes. Behind a reset that is no end: what was cut short must not look whole.
+IoResult Stream::ended() const {
+    if (reset_) return {IoStatus::failed, 0, ECONNRESET};
+    return {IoStatus::end, 0, 0};
 }
 
 std::string_view Stream::peek(std::span<char> into) {
@@ -100,6 +107,7 @@ IoResult Stream::written(ssize_t bytes) {
         return {IoStatus::ok, static_cast<std::size_t>(bytes), 0};
     }
     if (errno == EINTR) return {IoStatus::ok, 0, 0};
+    reset_ = reset_ || errno == ECONNRESET;
     if (!blocked(errno)) return {IoStatus::failed, 0, errno};
     write_.clear();
     return {IoStatus::would_block, 0, 0};
@@ -130,7 +138,7 @@ IoResult Stream::splice_to_pipe(int pipe, std::size_t size) {
         const auto moved = ::splice(descriptor(), nullptr, pipe, nullptr, size, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
         reactor_.worked(moved > 0 ? static_cast<std::size_t>(moved) : 0);
         if (moved > 0) return {IoStatus::ok, static_cast<std::size_t>(moved), 0};
-        if (moved == 0) return {IoStatus::end, 0, 0};
+        if (moved == 0) return ended();
         if (errno == EINTR) continue;
         if (!blocked(errno)) return {IoStatus::failed, 0, errno};
         read_.clear();

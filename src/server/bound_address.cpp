@@ -57,20 +57,28 @@ BoundAddress::BoundAddress(BoundAddress&& other) noexcept
     : configured_(std::move(other.configured_)),
       text_(std::move(other.text_)),
       descriptors_(std::exchange(other.descriptors_, {})),
-      keeps_file_(other.keeps_file_) {}
+      keeps_file_(other.keeps_file_),
+      file_(other.file_) {}
 
 BoundAddress& BoundAddress::operator=(BoundAddress&& other) noexcept {
     std::swap(configured_, other.configured_);
     std::swap(text_, other.text_);
     std::swap(descriptors_, other.descriptors_);
     std::swap(keeps_file_, other.keeps_file_);
+    std::swap(file_, other.file_);
     return *this;
 }
 
 BoundAddress::~BoundAddress() {
     for (const int descriptor : descriptors_) ::close(descriptor);
-    if (!descriptors_.empty() && !configured_.unix_path.empty() && !keeps_file_)
+    if (!descriptors_.empty() && !configured_.unix_path.empty() && !keeps_file_ && file_now() == file_)
         ::unlink(configured_.unix_path.c_str());
+}
+
+std::pair<std::uint64_t, std::uint64_t> BoundAddress::file_now() const {
+    struct stat file{};
+    if (configured_.unix_path.empty() || ::lstat(configured_.unix_path.c_str(), &file) != 0) return {};
+    return {file.st_dev, file.st_ino};
 }
 
 std::vector<int> BoundAddress::descriptors_of(unsigned worker, unsigned workers) const {
@@ -110,6 +118,7 @@ std::expected<BoundAddress, std::string> BoundAddress::bind(const config::BindAd
         if (::listen(descriptor, backlog) != 0) return fail("listen");
     }
     bound.text_ = wanted.text();
+    bound.file_ = bound.file_now();
     return bound;
 }
 
@@ -140,6 +149,7 @@ BoundAddress BoundAddress::adopt(const config::BindAddress& address, std::vector
         }
     }
     adopted.text_ = really.text();
+    adopted.file_ = adopted.file_now();
     return adopted;
 }
 

@@ -1,8 +1,10 @@
 #pragma once
 /// A listening address: its sockets, bound or taken over before any worker hears of them. Made on the control thread;
 /// the descriptors are closed with it, so it must outlive the workers' use of them.
+#include <cstdint>
 #include <expected>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "nsboot_lb/config/config.hpp"
@@ -31,10 +33,12 @@ class BoundAddress {
 
   private:
     BoundAddress() = default;
+    std::pair<std::uint64_t, std::uint64_t> file_now() const;
     config::BindAddress configured_;
     std::string text_;
     std::vector<int> descriptors_;
     bool keeps_file_ = false;
+    std::pair<std::uint64_t, std::uint64_t> file_{};  ///< device and inode of a unix socket: another may take its place
 };
 
 }  // namespace nsboot_lb::server

@@ -37,7 +37,7 @@ std::expected<BoundAddress, std::string> Listeners::bind_one(const std::string& 
                                                              InheritedSockets* inherited) {
     if (inherited != nullptr) {
         auto claimed = inherited->claim(key, address);
-        adopted_ = adopted_ || !claimed.empty();
+        shared_ = shared_ || !claimed.empty();
         if (!claimed.empty()) return BoundAddress::adopt(address, std::move(claimed), workers_);
     }
     return BoundAddress::bind(address, workers_);

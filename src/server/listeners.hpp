@@ -35,7 +35,8 @@ class Listeners {
     /// Others hold the sockets as well: the files of unix sockets stay.
     void keep_files();
     /// Others hold sockets of these as well, or may.
-    bool kept_by_others() const { return keeps_files_ || adopted_; }
+    bool kept_by_others() const { return keeps_files_ || shared_; }
+    void share() { shared_ = true; }
     void close() { bound_.clear(); }
 
   private:
@@ -47,7 +48,7 @@ class Listeners {
     std::map<std::string, BoundAddress> bound_;  ///< by key: see key_of()
     std::vector<Listening> listening_;
     bool keeps_files_ = false;
-    bool adopted_ = false;  ///< some were not bound here
+    bool shared_ = false;  ///< others hold some of the sockets, or did
 };
 
 }  // namespace nsboot_lb::server

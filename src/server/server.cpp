@@ -313,6 +313,10 @@ std::vector<ListeningSockets> Server::sockets() const {
     return impl_->listeners_.sockets();
 }
 
+void Server::share_sockets() {
+    impl_->listeners_.share();
+}
+
 void Server::keep_socket_files() {
     impl_->listeners_.keep_files();
 }

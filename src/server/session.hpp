@@ -43,6 +43,7 @@ class Session {
     boost::intrusive::list_member_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>> in_idle;
     net::TimePoint idle_since{};  ///< while in_idle
     bool admitted;                ///< counts among the connections
+    bool knows_client = false;    ///< nothing will give it another address
     bool counted_client = false;  ///< counts among those of its address
     bool evicted = false;         ///< to make room for another one
 

@@ -195,7 +195,7 @@ net::Task<void> WorkerThread::accept_backlog(Listener& listener) {
     if (closes) net::let_nobody_new_in(listener.setup.descriptor);
     net::Scope scope;  // the listener's own is over
     const auto looks_end = worker_.now() + (closes ? handshake_time : 0ms);
-    for (int failures = 0; failures < most_failed_accepts;) {
+    for (int failures = 0; failures < most_failed_accepts && !leaving_;) {
         if (accept_one(listener)) {
             if (!worker_.reactor.turn_over()) continue;
             net::Yield others{worker_.reactor, scope};
@@ -212,6 +212,10 @@ net::Task<void> WorkerThread::accept_backlog(Listener& listener) {
 }
 
 void WorkerThread::begin_session(const Listener& listener, int descriptor, const base::IpAddress& peer) {
+    if (leaving_) {
+        ::close(descriptor);
+        return;
+    }
     const auto& setup = listener.setup;
     auto& counters = setup.counters->at(worker_.index);
     Accepted accepted{descriptor, peer, &counters, setup.proxy_protocol};
@@ -325,6 +329,7 @@ void WorkerThread::admit_newcomers() {
 }
 
 bool WorkerThread::admit_client(Session& session) {
+    session.knows_client = true;
     if (!counts_clients_) return true;
     session.counted_client = limits_.begin_client(session.address());
     if (!session.counted_client) worker_.counters.rejected[observe::Reason::too_many_connections].add();
@@ -335,7 +340,7 @@ bool WorkerThread::admit_client(Session& session) {
 void WorkerThread::recount_clients() {
     if (std::exchange(counts_clients_, limits_.counts_clients()) == counts_clients_) return;
     for (auto& session : sessions_) {
-        if (session.counted_client == counts_clients_) continue;
+        if (!session.knows_client || session.counted_client == counts_clients_) continue;
         if (counts_clients_)
             session.counted_client = limits_.begin_client(session.address());
         else

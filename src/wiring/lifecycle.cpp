@@ -55,6 +55,7 @@ void Lifecycle::reload() {
 void Lifecycle::upgrade() {
     if (server_.draining()) return log::warn("not upgrading: this process is about to end");
     if (upgrade_.going_on()) return log::warn("not upgrading: an upgrade is going on");
+    server_.share_sockets();
     upgrade_.begin({.sockets = admin_.sockets(), .servers = server_.memories()});
 }
 

@@ -211,6 +211,11 @@ boost::asio::awaitable<admin::ReloadResult> Admin::reload() {
         co_return result;
     }
     log::set_level(log_level(server_.config().logging.level));
+    if (server_.draining()) {
+        // A successor took over meanwhile: what there is to show is its business now.
+        next_.reset();
+        co_return result;
+    }
     take_over();
     keep_sockets();
     co_return result;

@@ -27,7 +27,7 @@ class Input {
     }
     /// Forgets the bytes, and the memory too.
     void clear() {
-        bytes_ = std::string{};
+        std::string{}.swap(bytes_);  // to assign would keep the memory
         begin_ = 0;
     }
 

@@ -100,6 +100,7 @@ class Stream final : private Source {
   private:
     void on_events(std::uint32_t events) override;
     IoResult written(ssize_t bytes);
+    IoResult ended() const;
 
     Reactor& reactor_;
     Observer* observer_ = nullptr;
@@ -110,6 +111,7 @@ class Stream final : private Source {
     bool peer_closed_ = false;
     bool broken_ = false;
     bool write_shut_ = false;
+    bool reset_ = false;      ///< a write was told; the kernel does not tell it to reads a second time
     bool held_back_ = false;  ///< bytes of try_write_last() wait for the FIN
 };
 

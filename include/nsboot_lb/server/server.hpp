@@ -89,6 +89,8 @@ class Server {
     std::vector<ListeningSockets> sockets() const;
     /// Others hold the sockets as well: the files of unix sockets stay when this process lets go of them.
     void keep_socket_files();
+    /// Others may hold them from now on: no socket is made to let nobody new in before it is closed.
+    void share_sockets();
     /// Of the endpoints for which there is anything to remember.
     std::vector<ServerMemory> memories() const;
 
