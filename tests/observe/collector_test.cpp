@@ -11,6 +11,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "nsboot_lb/observe/access_log.hpp"
+
 namespace nsboot_lb::observe {
 namespace {
 
@@ -164,6 +166,7 @@ TEST(Collector, every_family_has_a_help_and_a_name_of_its_own) {
 }
 
 TEST(Collector, tells_of_the_process_what_is_true) {
+    wait_for_access_logs();  // of other tests: their descriptors are closed by threads that end by themselves
     Statistics statistics(1);
     const std::string text = scrape(statistics);
     rlimit limit{};
