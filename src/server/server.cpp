@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <malloc.h>
 #include <random>
 #include <sched.h>
 #include <sys/resource.h>
@@ -55,13 +54,6 @@ std::uint64_t raise_descriptor_limit() {
     (void)setrlimit(RLIMIT_NOFILE, &limit);
     (void)getrlimit(RLIMIT_NOFILE, &limit);
     return limit.rlim_cur;
-}
-
-/// What a configuration was made of lies between what stays; its pages go back to the system.
-void give_memory_back() {
-#ifdef __GLIBC__
-    malloc_trim(0);
-#endif
 }
 
 }  // namespace
@@ -216,10 +208,7 @@ class Server::Impl {
         snapshot_ = std::move(snapshot);
         // Others are told of it when the last worker goes by it. To let go of a large one takes its time.
         const auto all_use_it = token_before(control_, [this, shown = shown_, given = snapshot_] {
-            boost::asio::post(background_, [before = std::exchange(*shown, given)]() mutable {
-                before.reset();
-                give_memory_back();
-            });
+            boost::asio::post(background_, [before = std::exchange(*shown, given)] {});
         });
         for (auto& worker : workers_) worker->use(snapshot_, access_log_, all_use_it);
         checks_->follow(snapshot_->pools);
