@@ -98,7 +98,7 @@ net::Task<std::optional<Tried>> Attempt::connect() {
 
 std::optional<Tried> Attempt::send_head() {
     ++connection_->requests;
-    plan_.write_head(endpoint_, worker_.request_out);
+    plan_.owner.write_head(endpoint_, worker_.request_out);
     const auto head = worker_.request_out.text();
     const auto written = connection_->stream.try_write(head);
     head_is_sent();
@@ -233,7 +233,7 @@ std::optional<Tried> Attempt::take_head(std::string_view text) {
             case HeadRead::interim: break;
         }
         if (++interim_ > most_interim_responses) return protocol_error();
-        if (!plan_.on_interim(worker_.response_head)) return cancelled();
+        if (!plan_.owner.on_interim(worker_.response_head)) return cancelled();
         const auto size = worker_.response_head.size;
         text.remove_prefix(size);
         if (head_in_input_) {

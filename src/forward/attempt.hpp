@@ -8,7 +8,6 @@
 ///
 /// Who may resume whom: nobody. upload() tells who waits for the head how it ended by state, and nudges it
 /// (docs/decisions/waits.md).
-#include <functional>
 #include <memory>
 #include <optional>
 #include <string_view>
@@ -21,13 +20,24 @@
 
 namespace nsboot_lb::forward {
 
+/// Who asks: writes the request, and hears what a server says before its final response.
+class AttemptOwner {
+  public:
+    /// The request's head, for this server.
+    virtual void write_head(const upstream::Endpoint& endpoint, http::h1::Output& out) = 0;
+    /// An interim response (1xx). False if nobody is there to hear it.
+    virtual bool on_interim(const http::ResponseHead& head) = 0;
+
+  protected:
+    ~AttemptOwner() = default;
+};
+
 /// What every try of a request has in common. Outlives the tries.
 struct AttemptPlan {
     const PoolView& pool;
+    AttemptOwner& owner;
     bool repeatable = false;  ///< may reach a server twice: upstream::may_repeat()
     bool websocket = false;   ///< a 101 is an answer
-    std::function<void(const upstream::Endpoint&, http::h1::Output&)> write_head{};
-    std::function<bool(const http::ResponseHead&)> on_interim{};  ///< false: nobody is there to hear it
 
     http::BodySource* body = nullptr;  ///< null: the request has none
     http::Framing body_framing = http::Framing::none;

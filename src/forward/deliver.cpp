@@ -37,54 +37,61 @@ http::ResponseStart start_of(Worker& worker, const Exchange& exchange, bool has_
     return start;
 }
 
-RelayPlan plan_of(Exchange& exchange, Attempt& attempt, http::BodySource& body) {
-    const auto& config = *exchange.view->snapshot->config;
+}  // namespace
+
+RelayPlan Delivery::plan_of(http::BodySource& body) {
+    const auto& config = *exchange_.view->snapshot->config;
     RelayPlan plan;
     plan.source = &body;
-    plan.sink = exchange.response;
-    plan.scope = &attempt.scope();
-    plan.source_limit = exchange.route->idle;
-    plan.sink_limit = exchange.view->send_timeout;
+    plan.sink = exchange_.response;
+    plan.scope = &attempt_.scope();
+    plan.source_limit = exchange_.route->idle;
+    plan.sink_limit = exchange_.view->send_timeout;
     plan.least_rate = config.timeouts.min_rate;
     plan.most_unsent = config.limits.socket_buffer;
-    plan.forward_trailers = exchange.request.accepts_trailers;
-    plan.moved = &exchange.body_sent;
+    plan.forward_trailers = exchange_.request.accepts_trailers;
+    plan.moved = &exchange_.body_sent;
     return plan;
 }
 
-}  // namespace
+std::optional<End> Delivery::try_deliver() {
+    const auto& head = worker_.response_head;
+    exchange_.status = head.status;
+    if (head.status == 101) return std::nullopt;
+    const bool has_body = http::has_body(exchange_.request.method, head.status);
+    exchange_.response->start(start_of(worker_, exchange_, has_body));
+    auto& body = attempt_.begin_response_body(has_body);
+    // Behind an interim response that the client has not taken yet nothing is read before a wait.
+    if (exchange_.response->holds()) body.hold();
+    auto plan = plan_of(body);
+    if (exchange_.route->entry->bandwidth) {
+        body.hold();  // nothing of it may go before it is allowed
+        plan.bandwidth = &share_.emplace(exchange_.route->entry->bandwidth->share_of(exchange_.client_address));
+    }
+    const auto end = relay_.emplace(worker_, plan).pump();
+    if (!end) return std::nullopt;
+    return finish(*end);
+}
 
-net::Task<End> deliver(Worker& worker, Exchange& exchange, Attempt& attempt) {
-    auto& head = worker.response_head;
-    exchange.status = head.status;
-    if (head.status == 101) {
-        succeeded(worker, exchange, attempt);
-        const auto end = co_await tunnel(worker, exchange, attempt);
+net::Task<End> Delivery::deliver() {
+    if (!relay_) {
+        succeeded(worker_, exchange_, attempt_);
+        const auto end = co_await tunnel(worker_, exchange_, attempt_);
         co_return end;
     }
-    const bool has_body = http::has_body(exchange.request.method, head.status);
-    exchange.response->start(start_of(worker, exchange, has_body));
-    auto& body = attempt.begin_response_body(has_body);
-    // Behind an interim response that the client has not taken yet nothing is read before a wait.
-    if (exchange.response->holds()) body.hold();
-    auto plan = plan_of(exchange, attempt, body);
-    Bandwidth::Share share;
-    if (exchange.route->entry->bandwidth) {
-        body.hold();  // nothing of it may go before it is allowed
-        share = exchange.route->entry->bandwidth->share_of(exchange.client_address);
-        plan.bandwidth = &share;
+    const auto end = co_await relay_->run();
+    co_return finish(end);
+}
+
+End Delivery::finish(RelayEnd end) {
+    if (end != RelayEnd::complete) {
+        exchange_.reason = reason_of(end, attempt_.scope());
+        attempt_.close(false);
+        return End::cut_short;
     }
-    Relay relay{worker, plan};
-    auto end = relay.pump();
-    if (!end) end = co_await relay.run();
-    if (*end != RelayEnd::complete) {
-        exchange.reason = reason_of(*end, attempt.scope());
-        attempt.close(false);
-        co_return End::cut_short;
-    }
-    succeeded(worker, exchange, attempt);
-    attempt.give_back();  // or, where nobody needs the rest of the request (RFC 9112 9.6), closes it
-    co_return End::complete;
+    succeeded(worker_, exchange_, attempt_);
+    attempt_.give_back();  // or, where nobody needs the rest of the request (RFC 9112 9.6), closes it
+    return End::complete;
 }
 
 }  // namespace nsboot_lb::forward

@@ -106,33 +106,42 @@ struct Next {
     What what = What::again;
     std::optional<upstream::Admitted> picked;  ///< of again; nothing: pick one
     bool fresh_connection = false;             ///< of again
-    std::optional<Answer> answer;
-    End end = End::cut_short;  ///< of deliver, when it is done
+    std::optional<Answer> answer;              ///< in place of what is to be delivered
+    End end = End::cut_short;                  ///< of deliver, when it is done
 };
 
 /// The tries of one exchange.
-class Forwarding {
+class Forwarding final : private AttemptOwner {
   public:
     Forwarding(Worker& worker, Exchange& exchange)
-        : worker_(worker), exchange_(exchange), cookie_(find_cookie(exchange)), plan_(plan_of(worker, exchange)) {
+        : worker_(worker), exchange_(exchange), cookie_(find_cookie(exchange)), plan_(plan_of(exchange, *this)) {
         exchange.route->pool->pool->state().retry_budget.count_request(worker.now());
     }
     Forwarding(const Forwarding&) = delete;
     Forwarding& operator=(const Forwarding&) = delete;
 
+    /// What to do after a try, and which slot the next one is for.
+    Next next;
+    const AttemptPlan& plan() const { return *plan_; }
+
     /// An endpoint with a slot of it; nothing if one has to be waited for.
     std::optional<std::expected<upstream::Admitted, Answer>> try_pick();
     net::Task<std::expected<upstream::Admitted, Answer>> wait_for_slot();
-    /// One try. `next` says before which slot it is for, and afterwards what to do.
-    net::Task<void> attempt(Next& next);
+    net::Task<std::optional<Tried>> connect(Attempt& attempt);
+    /// From the head of the response on. True if it was passed on.
+    net::Task<bool> respond(Attempt& attempt);
+    void decide_next(Attempt& attempt, const Tried& tried);
     Answer last_answer() const { return answer_for(last_); }
 
   private:
-    static AttemptPlan plan_of(Worker& worker, Exchange& exchange);
+    static AttemptPlan plan_of(Exchange& exchange, AttemptOwner& owner);
+    void write_head(const upstream::Endpoint& endpoint, http::h1::Output& out) override {
+        write_request_head(worker_, exchange_, endpoint, out);
+    }
+    bool on_interim(const http::ResponseHead& head) override {
+        return exchange_.response->interim(head, worker_.pseudonym);
+    }
     upstream::PickContext context() const { return context_of(worker_, exchange_, cookie_); }
-    net::Task<std::optional<Tried>> connect(Attempt& attempt);
-    net::Task<bool> respond(Attempt& attempt, Next& next);
-    void decide_next(Attempt& attempt, const Tried& tried, Next& next);
 
     Worker& worker_;
     Exchange& exchange_;
@@ -142,18 +151,12 @@ class Forwarding {
     std::uint32_t stale_ = 0;  ///< tries that met a stale connection
 };
 
-AttemptPlan Forwarding::plan_of(Worker& worker, Exchange& exchange) {
+AttemptPlan Forwarding::plan_of(Exchange& exchange, AttemptOwner& owner) {
     const auto& request = exchange.request;
     const auto& route = *exchange.route;
-    AttemptPlan plan{.pool = *route.pool};
+    AttemptPlan plan{.pool = *route.pool, .owner = owner};
     plan.repeatable = upstream::may_repeat(request.method_text);
     plan.websocket = request.upgrade == http::UpgradeKind::websocket;
-    plan.write_head = [&worker, &exchange](const upstream::Endpoint& endpoint, http::h1::Output& out) {
-        write_request_head(worker, exchange, endpoint, out);
-    };
-    plan.on_interim = [&worker, &exchange](const http::ResponseHead& head) {
-        return exchange.response->interim(head, worker.pseudonym);
-    };
     if (request.framing != http::Framing::none) {
         plan.body = exchange.request_body;
         plan.body_framing = request.framing;
@@ -191,14 +194,14 @@ net::Task<std::expected<upstream::Admitted, Answer>> Forwarding::wait_for_slot()
             if (!waiting.outdated()) co_return std::unexpected{error_answer(503, why)};
         }
         if (!go_on_with_current_view(worker_, exchange_)) co_return std::unexpected{error_answer(503, why)};
-        plan_.emplace(plan_of(worker_, exchange_));
+        plan_.emplace(plan_of(exchange_, *this));
         if (auto picked = try_pick()) co_return std::move(*picked);
     }
 }
 
 /// The same server or another one, if that is allowed, affordable and there is one. Else the client gets what there is:
 /// this response, bad as its status may be, or an answer of ours.
-void Forwarding::decide_next(Attempt& attempt, const Tried& tried, Next& next) {
+void Forwarding::decide_next(Attempt& attempt, const Tried& tried) {
     last_ = tried;
     next.picked.reset();
     next.fresh_connection = false;
@@ -255,18 +258,20 @@ net::Task<std::optional<Tried>> Forwarding::connect(Attempt& attempt) {
     }
 }
 
-/// From the head of the response on: it is passed on (true), or there is something else to do.
-net::Task<bool> Forwarding::respond(Attempt& attempt, Next& next) {
+net::Task<bool> Forwarding::respond(Attempt& attempt) {
     auto tried = attempt.upload_failed();
     while (!tried) {
         const auto ready = co_await attempt.readable().wait(attempt.scope());
         tried = attempt.try_read_head(ready);
     }
-    decide_next(attempt, *tried, next);
+    decide_next(attempt, *tried);
     if (next.what == Next::What::deliver) {
         next.answer = filter_response(worker_, exchange_, attempt.endpoint().index, context());
         if (!next.answer) {
-            next.end = co_await deliver(worker_, exchange_, attempt);
+            Delivery delivery{worker_, exchange_, attempt};
+            auto end = delivery.try_deliver();
+            if (!end) end = co_await delivery.deliver();
+            next.end = *end;
             co_return true;
         }
     }
@@ -274,28 +279,11 @@ net::Task<bool> Forwarding::respond(Attempt& attempt, Next& next) {
     co_return false;
 }
 
-net::Task<void> Forwarding::attempt(Next& next) {
-    Attempt attempt{worker_, *plan_, next.picked->endpoint, std::move(next.picked->slot), *exchange_.scope};
-    exchange_.server = attempt.endpoint().server;
-    ++exchange_.attempts;
-    if (next.fresh_connection || !attempt.take_idle()) {
-        const auto failed = co_await connect(attempt);
-        if (failed) co_return decide_next(attempt, *failed, next);
-    }
-    auto failed = attempt.send_head();
-    if (attempt.head_unsent()) failed = co_await attempt.send_rest();
-    if (failed) co_return decide_next(attempt, *failed, next);
-    if (plan_->body == nullptr)
-        (void)co_await respond(attempt, next);
-    else
-        (void)co_await net::alongside(attempt.scope(), attempt.upload(), respond(attempt, next));
-}
-
 }  // namespace
 
 net::Task<Forwarded> forward(Worker& worker, Exchange& exchange) {
     Forwarding forwarding{worker, exchange};
-    Next next;
+    auto& next = forwarding.next;
     for (;;) {
         if (!next.picked) {
             auto picked = forwarding.try_pick();
@@ -304,7 +292,21 @@ net::Task<Forwarded> forward(Worker& worker, Exchange& exchange) {
             if (!*picked) co_return std::unexpected{std::move(picked->error())};
             next.picked = std::move(**picked);
         }
-        co_await forwarding.attempt(next);
+        Attempt attempt{worker, forwarding.plan(), next.picked->endpoint, std::move(next.picked->slot),
+                        *exchange.scope};
+        exchange.server = attempt.endpoint().server;
+        ++exchange.attempts;
+        std::optional<Tried> failed;
+        if (next.fresh_connection || !attempt.take_idle()) failed = co_await forwarding.connect(attempt);
+        if (!failed) failed = attempt.send_head();
+        if (!failed && attempt.head_unsent()) failed = co_await attempt.send_rest();
+        if (failed)
+            forwarding.decide_next(attempt, *failed);
+        else if (forwarding.plan().body == nullptr)
+            (void)co_await forwarding.respond(attempt);
+        else
+            (void)co_await net::alongside(attempt.scope(), attempt.upload(), forwarding.respond(attempt));
+
         if (next.answer) co_return std::unexpected{std::move(*next.answer)};
         if (next.what == Next::What::deliver) co_return next.end;
         if (next.what == Next::What::answer) co_return std::unexpected{forwarding.last_answer()};

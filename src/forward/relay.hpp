@@ -44,7 +44,7 @@ struct RelayPlan {
 
 class Relay {
   public:
-    Relay(Worker& worker, const RelayPlan& plan) : worker_(worker), plan_(plan), speed_(plan) {}
+    Relay(Worker& worker, const RelayPlan& plan) : worker_(worker), plan_(plan), speed_(plan_) {}
     Relay(const Relay&) = delete;
     Relay& operator=(const Relay&) = delete;
 

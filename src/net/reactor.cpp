@@ -6,6 +6,8 @@
 #include <system_error>
 #include <utility>
 
+#include "system_calls.hpp"
+
 namespace nsboot_lb::net {
 
 namespace {
@@ -121,7 +123,7 @@ std::size_t Reactor::take_events() {
         waiting_.store(true, std::memory_order_seq_cst);
         if (!asio_wanted_.load(std::memory_order_seq_cst)) timeout = -1;
     }
-    const int count = epoll_wait(epoll_.native_handle(), events_.data(), batch_size, timeout);
+    const int count = wait_for_events(epoll_.native_handle(), events_.data(), batch_size, timeout);
     if (may_wait) waiting_.store(false, std::memory_order_relaxed);
     return static_cast<std::size_t>(std::max(count, 0));
 }
@@ -150,13 +152,11 @@ void Reactor::sweep_if_due(std::size_t count) {
 /// Those that are in the queues now: what becomes ready meanwhile has its turn after the sockets. One of each at least.
 void Reactor::resume_some() {
     const auto until = deadlines_.now() + round_time;
+    Queue prompt;
     Queue behind;
-    if (!behind_.empty()) behind.swap(behind_);
-    if (!prompt_.empty()) {
-        Queue prompt;
-        prompt.swap(prompt_);
-        resume_until(until, prompt, prompt_);
-    }
+    prompt.splice(prompt.end(), prompt_);
+    behind.splice(behind.end(), behind_);
+    if (!prompt.empty()) resume_until(until, prompt, prompt_);
     if (!behind.empty()) resume_until(until, behind, behind_);
 }
 

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "nsboot_lb/net/descriptors.hpp"
+#include "system_calls.hpp"
 
 namespace nsboot_lb::net {
 
@@ -62,7 +63,7 @@ void Stream::on_events(std::uint32_t events) {
 IoResult Stream::try_read(std::span<char> into) {
     if (reactor_.turn_over()) return {IoStatus::would_block, 0, 0};
     for (;;) {
-        const auto got = ::recv(descriptor(), into.data(), into.size(), 0);
+        const auto got = receive(descriptor(), into.data(), into.size(), 0);
         reactor_.worked(got > 0 ? static_cast<std::size_t>(got) : 0);
         if (got > 0) {
             const auto bytes = static_cast<std::size_t>(got);
@@ -86,14 +87,14 @@ IoResult Stream::ended() const {
 
 std::string_view Stream::peek(std::span<char> into) {
     reactor_.worked(0);
-    const auto got = ::recv(descriptor(), into.data(), into.size(), MSG_PEEK | MSG_DONTWAIT);
+    const auto got = receive(descriptor(), into.data(), into.size(), MSG_PEEK | MSG_DONTWAIT);
     return {into.data(), got > 0 ? static_cast<std::size_t>(got) : 0};
 }
 
 bool Stream::quiet() {
     char byte = 0;
     reactor_.worked(0);
-    if (::recv(descriptor(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 || !blocked(errno)) return false;
+    if (receive(descriptor(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 || !blocked(errno)) return false;
     read_.clear();
     return true;
 }
@@ -114,12 +115,12 @@ IoResult Stream::written(ssize_t bytes) {
 }
 
 IoResult Stream::try_write(std::string_view bytes) {
-    return written(::send(descriptor(), bytes.data(), bytes.size(), MSG_NOSIGNAL));
+    return written(transmit(descriptor(), bytes.data(), bytes.size(), MSG_NOSIGNAL));
 }
 
 IoResult Stream::try_write_last(std::string_view bytes) {
     held_back_ = true;
-    return written(::send(descriptor(), bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_MORE));
+    return written(transmit(descriptor(), bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_MORE));
 }
 
 IoResult Stream::try_write(std::span<const iovec> pieces) {

@@ -20,6 +20,11 @@ const std::string switching = "HTTP/1.1 101 Switching Protocols\r\nConnection: U
 const std::string goodbye = "\x88\x1e\x03\xe9going away, please reconnect"s;
 const std::string answer = "\x88\x82\x00\x00\x00\x00\x03\xe9"s;
 
+class Nobody final : public AttemptOwner {
+    void write_head(const upstream::Endpoint&, http::h1::Output&) override {}
+    bool on_interim(const http::ResponseHead&) override { return false; }
+};
+
 /// A client and a server in the hands of the test, and the daemon between them with the 101 just read.
 class TunnelTest : public ::testing::Test {
   protected:
@@ -44,7 +49,7 @@ class TunnelTest : public ::testing::Test {
         EXPECT_TRUE(idle->stream.open(server_ends[0], false, true));
         const auto& view = *made.exchange.view->pools[0];
         view.endpoints[0].idle->give(std::move(idle), 1, *view.idle_timeout);
-        plan.emplace(AttemptPlan{.pool = view});
+        plan.emplace(AttemptPlan{.pool = view, .owner = nobody});
         plan->repeatable = true;
         plan->websocket = true;
         attempt.emplace(made.worker, *plan, 0, upstream::InFlight{}, made.scope);
@@ -75,6 +80,7 @@ class TunnelTest : public ::testing::Test {
     observe::Statistics statistics{1};
     MadeExchange made{"GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"};
     std::weak_ptr<const Snapshot> began_with;
+    Nobody nobody;
     std::optional<AttemptPlan> plan;
     std::optional<Attempt> attempt;
     Peer client;
