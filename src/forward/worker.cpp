@@ -139,7 +139,7 @@ std::uint64_t eight_digits(std::uint64_t bits) {
 }  // namespace
 
 WorkerView::WorkerView(Worker& worker, std::shared_ptr<const Snapshot> compiled)
-    : snapshot(std::move(compiled)), background_(worker.background) {
+    : snapshot(std::move(compiled)), number(++worker.views_made), background_(worker.background) {
     Before all_before{worker.view.get()};
     std::vector<PoolViewPtr> before;
     before.reserve(snapshot->pools.size());

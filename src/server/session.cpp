@@ -1,6 +1,7 @@
 #include "session.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "client_watch.hpp"
 #include "nsboot_lb/forward/end_tunnel.hpp"
@@ -144,7 +145,7 @@ net::Task<Session::Then> Session::serve_one() {
     if (head == Head::not_yet && exchange.head.text().empty()) co_return Then::next;
     if (head == Head::not_yet) head = co_await wait_for_head(exchange, error);
     if (head == Head::none) co_return Then::close;
-    client_.trusted = base::any_contains(exchange.view->snapshot->config->forwarded.trust, client_.address);
+    look_whether_trusted(*exchange.view);
 
     http::h1::BodyReader body{stream_, input_, *worker.scratch};
     if (head == Head::complete)
@@ -171,6 +172,12 @@ net::Task<Session::Then> Session::serve_one() {
         co_return drained ? Then::next : Then::linger;
     }
     co_return may_be_unread(exchange, body) ? Then::linger : Then::close;
+}
+
+/// Once for each configuration that the connection lives to see: the list may be long.
+void Session::look_whether_trusted(const forward::WorkerView& view) {
+    if (std::exchange(trusted_by_, view.number) == view.number) return;
+    client_.trusted = base::any_contains(view.snapshot->config->forwarded.trust, client_.address);
 }
 
 /// Whether the client may have sent what nobody has read. To close then would be to reset, and a reset overtakes the

@@ -58,6 +58,7 @@ class Session {
     net::Task<Then> serve_one();
     Head read_head(forward::Exchange& exchange, http::HeadError& error);
     net::Task<Head> wait_for_head(forward::Exchange& exchange, http::HeadError& error);
+    void look_whether_trusted(const forward::WorkerView& view);
     bool may_be_unread(const forward::Exchange& exchange, const http::h1::BodyReader& body);
     net::Task<bool> drain(forward::Exchange& exchange);
     net::Task<void> linger();
@@ -67,6 +68,7 @@ class Session {
     net::Stream stream_;
     http::Input input_;
     forward::Client client_;
+    std::uint64_t trusted_by_ = 0;           ///< WorkerView::number that client_.trusted is known by
     forward::Exchange* exchange_ = nullptr;  ///< while one is served
     const bool proxy_protocol_;
 };

@@ -210,5 +210,33 @@ TEST(LogTarget, StaysWithAReloadThatIsRefused) {
     EXPECT_EQ(read_file(daemon.directory() / "events.log"), "");
 }
 
+/// Whether a peer is trusted is looked up once per connection and configuration.
+TEST(ReloadChanges, OfWhoIsTrustedHoldForConnectionsThatAreOpen) {
+    const Origin origin;
+    const auto text = [&](std::string_view trust) {
+        return substitute(R"(
+listeners: [{address: "127.0.0.1:0"}]
+pools: {all: {servers: ["$origin"]}}
+routes: [{pool: all}]
+admin: {address: "127.0.0.1:0"}
+forwarded: {trust: [$trust]}
+)",
+                          {{"$origin", origin.address()}, {"$trust", std::string{trust}}});
+    };
+    Daemon daemon{text("127.0.0.5")};
+    Client client = daemon.connect("127.0.0.5");
+    auto seen_as = [&, asked = std::size_t{0}]() mutable {
+        client.exchange("GET / HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: 10.0.0.1\r\n\r\n");
+        return std::string{origin.await_request(asked++).field("X-Real-IP")};
+    };
+    EXPECT_EQ(seen_as(), "10.0.0.1");
+    EXPECT_EQ(seen_as(), "10.0.0.1");
+    for (const auto* trust : {"127.0.0.9", "127.0.0.0/8"}) {
+        daemon.rewrite_config(text(trust));
+        EXPECT_EQ(daemon.admin_post("/api/v1/reload").status(), 200);
+        EXPECT_EQ(seen_as(), trust == std::string_view{"127.0.0.9"} ? "127.0.0.5" : "10.0.0.1");
+    }
+}
+
 }  // namespace
 }  // namespace nsboot_lb::test

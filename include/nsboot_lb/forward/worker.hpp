@@ -71,6 +71,7 @@ struct WorkerView {
     WorkerView& operator=(const WorkerView&) = delete;
 
     std::shared_ptr<const Snapshot> snapshot;
+    const std::uint64_t number;  ///< of the worker's views: what was found out with one is known by it; never 0
     std::vector<PoolViewPtr> pools;
     std::vector<RouteView> routes;
     RouteView no_route;
@@ -148,6 +149,7 @@ struct Worker {
     net::Deadlines deadlines;
     net::Reactor reactor;
     WorkerViewPtr view;  ///< the current one
+    std::uint64_t views_made = 0;
     http::h1::Output request_out;
     http::h1::Output response_out;
     http::ResponseHead response_head;
