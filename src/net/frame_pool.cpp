@@ -24,8 +24,8 @@ void give_frame(void* frame, std::size_t size) noexcept {
 
 namespace {
 
-constexpr std::size_t class_width_bytes = 64;
-constexpr std::size_t class_count = 64;                  // frames of up to 4 KiB are recycled, larger ones are rare
+constexpr std::size_t class_width_bytes = 16;            // what the system allocator rounds up to
+constexpr std::size_t class_count = 256;                 // frames of up to 4 KiB are recycled, larger ones are rare
 constexpr std::size_t kept_bytes_per_class = 64 * 1024;  // what a quiet worker keeps of a busy hour
 
 struct Free {
