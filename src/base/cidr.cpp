@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <charconv>
 #include <cstring>
+#include <span>
 
 namespace nsboot_lb::base {
 
@@ -50,11 +51,14 @@ bool IpAddress::is_v4() const {
 
 std::string IpAddress::text() const {
     std::array<char, INET6_ADDRSTRLEN> text{};
-    if (is_v4())
-        inet_ntop(AF_INET, &bytes[12], text.data(), text.size());
-    else
-        inet_ntop(AF_INET6, bytes.data(), text.data(), text.size());
-    return text.data();
+    if (!is_v4()) return inet_ntop(AF_INET6, bytes.data(), text.data(), text.size());
+    // The library's goes through printf(), once for each connection.
+    auto* end = text.data();
+    for (const auto byte : std::span{bytes}.last<4>()) {
+        if (end != text.data()) *end++ = '.';
+        end = std::to_chars(end, text.data() + text.size(), byte).ptr;
+    }
+    return {text.data(), end};
 }
 
 std::optional<Cidr> Cidr::parse(std::string_view text) {

@@ -17,7 +17,8 @@ Cidr range(std::string_view text) {
 }
 
 TEST(IpAddress, IsReadAndPrinted) {
-    EXPECT_EQ(address("10.0.0.1").text(), "10.0.0.1");
+    for (const auto* text : {"10.0.0.1", "0.0.0.0", "255.255.255.255", "1.20.0.103"})
+        EXPECT_EQ(address(text).text(), text);
     EXPECT_EQ(address("2001:DB8:0:0::1").text(), "2001:db8::1");
     EXPECT_EQ(address("::").text(), "::");
     EXPECT_TRUE(address("10.0.0.1").is_v4());
