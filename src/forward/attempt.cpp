@@ -1,6 +1,7 @@
 #include "attempt.hpp"
 
 #include <algorithm>
+#include <cerrno>
 
 #include "nsboot_lb/http/h1/parse.hpp"
 
@@ -42,6 +43,7 @@ Tried not_connected(const upstream::Connected& connected) {
     if (connected.own_fault) {
         auto result = failure(Outcome::not_connected, connected.failure, 503, Reason::no_descriptors);
         result.own_fault = true;
+        result.no_ports = connected.error == EADDRNOTAVAIL;
         return result;
     }
     switch (connected.failure) {

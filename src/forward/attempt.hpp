@@ -63,6 +63,7 @@ struct Tried {
     observe::Reason reason = observe::Reason::none;
     bool client_fault = false;  ///< the request's body was broken: no other server can help
     bool own_fault = false;     ///< this process had nothing to make a connection with: the server is not to blame
+    bool no_ports = false;      ///< own_fault: no local port towards this server, but maybe towards another one
 
     bool failed() const { return !has_head; }
 };

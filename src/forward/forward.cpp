@@ -220,7 +220,7 @@ void Forwarding::decide_next(Attempt& attempt, const Tried& tried) {
         count_failure(worker_, attempt, tried);
     }
     next.what = tried.has_head ? Next::What::deliver : Next::What::answer;
-    if (tried.own_fault || (tried.has_head && !retries_status(policy, seen.status))) return;
+    if ((tried.own_fault && !tried.no_ports) || (tried.has_head && !retries_status(policy, seen.status))) return;
 
     switch (upstream::decide(describe(exchange_, seen, stale_), policy)) {
         case Verdict::give_up: return;
@@ -250,7 +250,7 @@ void Forwarding::decide_next(Attempt& attempt, const Tried& tried) {
 net::Task<std::optional<Tried>> Forwarding::connect(Attempt& attempt) {
     for (int waits = 0;; ++waits) {
         auto failed = co_await attempt.connect();
-        if (!failed || !failed->own_fault || waits == most_descriptor_waits) co_return failed;
+        if (!failed || !failed->own_fault || failed->no_ports || waits == most_descriptor_waits) co_return failed;
         if (worker_.keepalive.close_one()) continue;
         if (!worker_.make_room || !worker_.make_room()) co_return failed;
         net::Pause pause{worker_.reactor, attempt.scope(), worker_.deadlines.list(descriptor_pause)};

@@ -1,4 +1,4 @@
-/// A daemon that may open few files: that is its own affair, and no server's.
+/// A daemon that may open few files, or finds no local port: that is its own affair, and no server's.
 #include <cstdlib>
 #include <filesystem>
 #include <memory>
@@ -134,6 +134,35 @@ TEST_F(DescriptorsTest, ThatAreNotEnoughAreNoFaultOfTheServers) {
     EXPECT_GT(served, 20U);
     expect_nobody_blamed();
     EXPECT_EQ(daemon_->connect().exchange(get("/afterwards")).status(), 200);
+}
+
+/// Ports are used up towards one address at a time: another server may still be reached, and no client need make room.
+TEST(LocalPortsTest, ThatAreUsedUpTowardsAServerLeaveTheOthers) {
+    const Origin lacking;
+    const Origin other;
+    const auto port = lacking.address().substr(lacking.address().find(':') + 1);
+    Daemon daemon{R"(
+workers: 1
+listeners: [{address: "127.0.0.1:0"}]
+pools:
+  both:
+    balance: round-robin
+    servers: [{address: "$lacking", name: s1}, {address: "$other", name: s2}]
+    passive_health: {max_fails: 1}
+  one: {servers: [{address: "$lacking", name: s3}], passive_health: {max_fails: 1}}
+routes: [{match: {path: /one}, pool: one}, {pool: both}]
+admin: {address: "127.0.0.1:0"}
+)",
+                  {{"$lacking", lacking.address()}, {"$other", other.address()}},
+                  {"LD_PRELOAD=" NSBOOT_HANGING, "LACKING_PORTS_TO=" + port}};
+    Client idle = daemon.connect();
+    for (int i = 0; i < 4; ++i) EXPECT_EQ(idle.exchange(get("/both")).status(), 200);
+    Client asking = daemon.connect();
+    EXPECT_EQ(asking.exchange(get("/one")).status(), 503);
+    EXPECT_EQ(other.requests().size(), 4U);
+    for (const auto* server : {"s1", "s3"}) EXPECT_EQ(server_seen(daemon, server).standing, "available");
+    EXPECT_EQ(daemon.metric("nsboot_lb_upstream_failures_total"), 0);
+    EXPECT_EQ(idle.exchange(get("/both")).status(), 200);  // on the connection that was idle meanwhile
 }
 
 }  // namespace

@@ -1,15 +1,20 @@
 /// For LD_PRELOAD: a disk and a resolver that can be made to hang. While somebody holds the lock (flock(2)) of the file
 /// $HANGING_LOCK, writes to files below $HANGING_DISK wait, and look-ups of the name $HANGING_NAME, which is
-/// 127.0.0.1, do; the file $HANGING_ASKED says that one has begun.
+/// 127.0.0.1, do; the file $HANGING_ASKED says that one has begun. And a machine that has no local port left for
+/// connections to port $LACKING_PORTS_TO.
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <netdb.h>
+#include <netinet/in.h>
 #include <string_view>
 #include <sys/file.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -58,4 +63,17 @@ extern "C" int getaddrinfo(const char* node, const char* service, const addrinfo
     ::close(::open(variable("HANGING_ASKED").data(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
     wait_for_the_lock();
     return next("127.0.0.1", service, hints, found);
+}
+
+extern "C" int connect(int descriptor, const sockaddr* address, socklen_t size) {
+    const auto lacking = variable("LACKING_PORTS_TO");
+    if (!lacking.empty() && address->sa_family == AF_INET) {
+        sockaddr_in peer{};
+        std::memcpy(&peer, address, sizeof peer);
+        if (ntohs(peer.sin_port) == std::atoi(lacking.data())) {
+            errno = EADDRNOTAVAIL;
+            return -1;
+        }
+    }
+    return static_cast<int>(::syscall(SYS_connect, descriptor, address, size));
 }
