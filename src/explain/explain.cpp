@@ -50,7 +50,7 @@ class FreshWorker {
         worker_.background = &background_;
         server::go_live(*snapshot, nullptr);
         worker_.deadlines.set_now(std::chrono::steady_clock::now());
-        exchange_.view = new forward::WorkerView{worker_, std::move(snapshot)};
+        exchange_.view = forward::make_view(worker_, std::move(snapshot));
         exchange_.client = &client_;
         exchange_.scope = &scope_;
         exchange_.route = &exchange_.view->no_route;

@@ -19,27 +19,6 @@ std::size_t share_of(std::size_t total, unsigned index, unsigned count) {
     return std::max<std::size_t>(total / count + (index < total % count ? 1 : 0), 1);
 }
 
-/// The pool views of before, to be found by what they are views of.
-class Before {
-  public:
-    explicit Before(const WorkerView* view) : view_(view) {}
-
-    /// Of an earlier pool of that state, or of this very one. `index` is where it mostly is.
-    PoolViewPtr find(const upstream::Pool& pool, std::size_t index) {
-        if (view_ == nullptr) return nullptr;
-        const auto& all = view_->pools;
-        if (index < all.size() && &all[index]->pool->state() == &pool.state()) return all[index];
-        if (by_state_.empty())
-            for (const auto& view : all) by_state_.emplace(&view->pool->state(), view);
-        const auto found = by_state_.find(&pool.state());
-        return found != by_state_.end() ? found->second : nullptr;
-    }
-
-  private:
-    const WorkerView* const view_;
-    std::unordered_map<const upstream::PoolState*, PoolViewPtr> by_state_;
-};
-
 PoolViewPtr view_of(Worker& worker, const std::shared_ptr<const upstream::Pool>& pool, const PoolViewPtr& before) {
     if (before && before->pool == pool) return before;
     const PoolViewPtr view{new PoolView};
@@ -69,53 +48,6 @@ upstream::Balancer* balancer_of(PoolView& view, config::Policy policy, const Poo
     return balancer.get();
 }
 
-/// Most routes have the same time limits as the one before them, and a look costs more than a comparison.
-class LimitLists {
-  public:
-    explicit LimitLists(net::Deadlines& all) : all_(all) {}
-    net::DeadlineList* of(std::chrono::milliseconds limit) {
-        if (last_ == nullptr || last_->duration() != limit) last_ = &all_.list(limit);
-        return last_;
-    }
-
-  private:
-    net::Deadlines& all_;
-    net::DeadlineList* last_ = nullptr;
-};
-
-/// Makes the views of routes.
-class RouteViews {
-  public:
-    /// `before` has what there was of each of the pools, or null.
-    RouteViews(Worker& worker, const std::vector<PoolViewPtr>& pools, const std::vector<PoolViewPtr>& before)
-        : worker_(worker), pools_(pools), before_(before) {}
-
-    RouteView of(const RouteEntry& entry) {
-        RouteView view;
-        view.entry = &entry;
-        view.counters = &entry.counters->at(worker_.index);
-        if (entry.action != RouteEntry::Action::forward) return view;
-        view.pool = pools_[entry.pool].get();
-        view.balancer = balancer_of(*view.pool, entry.policy, before_[entry.pool].get(), worker_.index);
-        view.connect = connect_.of(entry.timeouts.connect);
-        view.response = response_.of(entry.timeouts.response);
-        view.idle = idle_.of(entry.timeouts.idle);
-        view.tunnel_idle = tunnel_idle_.of(entry.timeouts.tunnel_idle);
-        view.queue = queue_.of(entry.timeouts.queue);
-        return view;
-    }
-
-  private:
-    Worker& worker_;
-    const std::vector<PoolViewPtr>& pools_;
-    const std::vector<PoolViewPtr>& before_;
-    LimitLists connect_{worker_.deadlines};
-    LimitLists response_{worker_.deadlines};
-    LimitLists idle_{worker_.deadlines};
-    LimitLists tunnel_idle_{worker_.deadlines};
-    LimitLists queue_{worker_.deadlines};
-};
-
 /// Where the view has the exchange's route; null if it has it no more.
 const RouteView* same_route(const WorkerView& view, const Exchange& exchange) {
     const auto& before = exchange.view->routes;
@@ -138,19 +70,100 @@ std::uint64_t eight_digits(std::uint64_t bits) {
 
 }  // namespace
 
+/// The pool views of before, to be found by what they are views of.
+class ViewInMaking::Before {
+  public:
+    explicit Before(WorkerViewPtr view) : view_(std::move(view)) {}
+
+    /// Of an earlier pool of that state, or of this very one. `index` is where it mostly is.
+    PoolViewPtr find(const upstream::Pool& pool, std::size_t index) {
+        if (view_ == nullptr) return nullptr;
+        const auto& all = view_->pools;
+        if (index < all.size() && &all[index]->pool->state() == &pool.state()) return all[index];
+        if (by_state_.empty())
+            for (const auto& view : all) by_state_.emplace(&view->pool->state(), view);
+        const auto found = by_state_.find(&pool.state());
+        return found != by_state_.end() ? found->second : nullptr;
+    }
+
+  private:
+    const WorkerViewPtr view_;
+    std::unordered_map<const upstream::PoolState*, PoolViewPtr> by_state_;
+};
+
+/// Most routes have the same time limits as the one before them, and a look costs more than a comparison.
+class ViewInMaking::Limits {
+    class List {
+      public:
+        explicit List(net::Deadlines& all) : all_(all) {}
+        net::DeadlineList* of(std::chrono::milliseconds limit) {
+            if (last_ == nullptr || last_->duration() != limit) last_ = &all_.list(limit);
+            return last_;
+        }
+
+      private:
+        net::Deadlines& all_;
+        net::DeadlineList* last_ = nullptr;
+    };
+
+  public:
+    explicit Limits(net::Deadlines& all) : connect(all), response(all), idle(all), tunnel_idle(all), queue(all) {}
+    List connect, response, idle, tunnel_idle, queue;
+};
+
+ViewInMaking::ViewInMaking(Worker& worker, std::shared_ptr<const Snapshot> snapshot)
+    : worker_(worker),
+      view_(new WorkerView{worker, std::move(snapshot)}),
+      before_(std::make_unique<Before>(worker.view)),
+      limits_(std::make_unique<Limits>(worker.deadlines)) {
+    view_->pools.reserve(view_->snapshot->pools.size());
+    view_->routes.reserve(view_->snapshot->routes->entries.size());
+    pools_before_.reserve(view_->snapshot->pools.size());
+}
+
+ViewInMaking::~ViewInMaking() = default;
+
+void ViewInMaking::make_pool() {
+    const auto index = view_->pools.size();
+    const auto& pool = view_->snapshot->pools[index];
+    pools_before_.push_back(before_->find(*pool, index));
+    view_->pools.push_back(view_of(worker_, pool, pools_before_.back()));
+}
+
+void ViewInMaking::make_route() {
+    const auto& entry = view_->snapshot->routes->entries[view_->routes.size()];
+    auto& route = view_->routes.emplace_back();
+    route.entry = &entry;
+    route.counters = &entry.counters->at(worker_.index);
+    if (entry.action != RouteEntry::Action::forward) return;
+    route.pool = view_->pools[entry.pool].get();
+    route.balancer = balancer_of(*route.pool, entry.policy, pools_before_[entry.pool].get(), worker_.index);
+    route.connect = limits_->connect.of(entry.timeouts.connect);
+    route.response = limits_->response.of(entry.timeouts.response);
+    route.idle = limits_->idle.of(entry.timeouts.idle);
+    route.tunnel_idle = limits_->tunnel_idle.of(entry.timeouts.tunnel_idle);
+    route.queue = limits_->queue.of(entry.timeouts.queue);
+}
+
+WorkerViewPtr ViewInMaking::advance(net::TimePoint until) {
+    constexpr unsigned made_per_look = 64;
+    for (unsigned made = 1;; ++made) {
+        if (view_->pools.size() < view_->snapshot->pools.size())
+            make_pool();
+        else if (view_->routes.size() < view_->snapshot->routes->entries.size())
+            make_route();
+        else
+            return view_;
+        if (made % made_per_look == 0 && net::Clock::now() >= until) return nullptr;
+    }
+}
+
+WorkerViewPtr make_view(Worker& worker, std::shared_ptr<const Snapshot> snapshot) {
+    return ViewInMaking{worker, std::move(snapshot)}.advance(net::TimePoint::max());
+}
+
 WorkerView::WorkerView(Worker& worker, std::shared_ptr<const Snapshot> compiled)
     : snapshot(std::move(compiled)), number(++worker.views_made), background_(worker.background) {
-    Before all_before{worker.view.get()};
-    std::vector<PoolViewPtr> before;
-    before.reserve(snapshot->pools.size());
-    pools.reserve(snapshot->pools.size());
-    for (const auto& pool : snapshot->pools) {
-        before.push_back(all_before.find(*pool, pools.size()));
-        pools.push_back(view_of(worker, pool, before.back()));
-    }
-    RouteViews views{worker, pools, before};
-    routes.reserve(snapshot->routes->entries.size());
-    for (const auto& entry : snapshot->routes->entries) routes.push_back(views.of(entry));
     no_route.entry = &snapshot->routes->none;
     no_route.counters = &no_route.entry->counters->at(worker.index);
     const auto& timeouts = snapshot->config->timeouts;

@@ -27,10 +27,18 @@ class ConnectionLimits {
 
     /// Counts a connection. False if there is no room for it; then it is not counted.
     bool try_begin();
-    /// Whoever waits for room is told.
-    void end();
+    /// Whoever waits for room is told. `evicted`: it went to make room.
+    void end(bool evicted);
     std::uint64_t most() const { return most_.load(std::memory_order_relaxed); }
-    std::uint64_t count() const { return count_.load(std::memory_order_relaxed); }
+    std::uint64_t count() const { return counts_.load(std::memory_order_relaxed).connections; }
+
+    /// One connection more, or less, waits for room on a worker.
+    void begin_waiting(unsigned worker);
+    void end_waiting(unsigned worker);
+    /// Counts one of those that wait as a connection, which waits no longer. False if there is no room for it.
+    bool try_admit(unsigned worker);
+    /// Whether more wait than there is room for, or have been told to go for them.
+    bool wants_room() const;
 
     /// Connections of one address are counted only where there is a limit.
     bool counts_clients() const { return most_per_client_.load(std::memory_order_relaxed) != 0; }
@@ -46,17 +54,11 @@ class ConnectionLimits {
     void join(unsigned worker, Hooks hooks) { workers_[worker].hooks = std::move(hooks); }
     /// Since when a worker's oldest connection that may go has been of no use; nothing if there is none.
     void show_oldest(unsigned worker, std::optional<net::TimePoint> since);
-    /// How many wait for room.
-    void show_waiting(unsigned worker, std::size_t count);
     /// Whose connection is to go: the worker's number.
     std::optional<unsigned> find_oldest() const;
-    void evict(unsigned worker) const { workers_[worker].hooks.evict(); }
-    /// Whether more wait than have been told to go.
-    bool wants_room() const {
-        return waiting_.load(std::memory_order_seq_cst) > leaving_.load(std::memory_order_relaxed);
-    }
-    void begin_eviction() { leaving_.fetch_add(1, std::memory_order_relaxed); }
-    void end_eviction() { leaving_.fetch_sub(1, std::memory_order_relaxed); }
+    /// Has that worker's oldest go. It counts as leaving from now on, until end(), or until there was nobody to go.
+    void evict(unsigned worker);
+    void evicted_nobody();
 
   private:
     static constexpr std::size_t shard_count = 16;
@@ -70,6 +72,17 @@ class ConnectionLimits {
         std::mutex mutex;
         std::unordered_map<base::IpAddress, std::uint64_t> counts;
     };
+    /// Changed together, so that nobody sees a connection twice, or not at all.
+    struct Counts {
+        std::uint32_t connections = 0;
+        std::uint16_t waiting = 0;  ///< for room, on all workers
+        std::uint16_t leaving = 0;  ///< were told to make room and are not gone yet
+    };
+    static_assert(std::atomic<Counts>::is_always_lock_free);
+    template <class Change>
+    void change(Change change);
+    std::uint64_t room_beside(const Counts& counts) const;
+    void tell_waiting();
     Shard& shard_of(const base::IpAddress& client) {
         return shards_[std::hash<base::IpAddress>{}(client) % shard_count];
     }
@@ -77,9 +90,7 @@ class ConnectionLimits {
     std::atomic<std::uint64_t> most_{0};
     std::atomic<std::uint64_t> most_per_client_{0};
     std::atomic<std::uint64_t> most_descriptors_{0};
-    alignas(64) std::atomic<std::uint64_t> count_{0};
-    std::atomic<std::size_t> waiting_{0};  ///< on all workers
-    std::atomic<std::size_t> leaving_{0};  ///< were told to make room and are not gone yet
+    alignas(64) std::atomic<Counts> counts_{};
     std::vector<Worker> workers_;
     std::array<Shard, shard_count> shards_;
 };

@@ -90,7 +90,10 @@ class Server::Impl {
     ~Impl() {
         checks_.reset();
         password_checks_.stop();
-        workers_.clear();  // joins them
+        // All of them, before the first one is destroyed: they tell each other of room for connections.
+        for (auto& worker : workers_) worker->end();
+        for (auto& worker : workers_) worker->join();
+        workers_.clear();
         background_.join();
     }
 

@@ -56,8 +56,8 @@ Session::Session(WorkerThread& thread, const Accepted& accepted)
       stream_(thread.worker().reactor),
       proxy_protocol_(accepted.proxy_protocol) {
     client_.counters = accepted.counters;
-    stream_.open(accepted.descriptor, true, true);
     set_client(accepted.peer);
+    stream_.open(accepted.descriptor, true, true);  // takes the descriptor, so nothing may fail behind it
 }
 
 void Session::set_client(const base::IpAddress& address) {
@@ -75,9 +75,9 @@ bool Session::is_tunnel() const {
     return exchange_ != nullptr && exchange_->tunnel != nullptr;
 }
 
-net::Task<void> Session::run() {
+net::Task<void> Session::run(ListenerCountersPtr counters) {
     if (!admitted) {
-        const bool room = co_await thread_.wait_for_room(*this, scope_);
+        const bool room = co_await thread_.wait_for_room(*this, scope_, std::move(counters));
         if (!room) co_return;
     }
     if (proxy_protocol_) {

@@ -1,6 +1,8 @@
 #pragma once
 /// One client connection of HTTP/1: reads its requests one after the other, has each served, and ends. It owns itself
 /// through its coroutine, whose end tells the worker thread; only that thread touches it.
+#include <memory>
+
 #include <boost/intrusive/list_hook.hpp>
 
 #include "nsboot_lb/base/cidr.hpp"
@@ -11,6 +13,8 @@
 namespace nsboot_lb::server {
 
 class WorkerThread;
+
+using ListenerCountersPtr = std::shared_ptr<observe::PerWorker<observe::ListenerCounters>>;
 
 /// What a session has to know of the listener that accepted it.
 struct Accepted {
@@ -27,8 +31,8 @@ class Session {
     Session(const Session&) = delete;
     Session& operator=(const Session&) = delete;
 
-    /// Runs until the connection ends.
-    net::Task<void> run();
+    /// Runs until the connection ends. `counters`: of a newcomer, which does not count in them yet; else null.
+    net::Task<void> run(ListenerCountersPtr counters);
     /// Ends whatever it does.
     void end(net::Cause cause) { scope_.cancel(cause); }
     /// If it has become a tunnel: has the client told, and ends soon.

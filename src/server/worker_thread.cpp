@@ -28,6 +28,8 @@ constexpr std::chrono::milliseconds exhausted_pause{100};
 /// What is left of a handshake takes no longer, on a network that boots machines.
 constexpr std::chrono::milliseconds handshake_time{20};
 constexpr int most_failed_accepts = 20;  ///< of a backlog that is the last
+/// How long the loop makes a view at a time.
+constexpr std::chrono::milliseconds most_making{1};
 
 }  // namespace
 
@@ -54,14 +56,22 @@ WorkerThread::WorkerThread(unsigned index, unsigned count, observe::Statistics& 
 }
 
 WorkerThread::~WorkerThread() {
-    if (!thread_.joinable()) return;
+    end();
+    join();
+}
+
+void WorkerThread::end() {
+    if (!thread_.joinable() || std::exchange(ended_, true)) return;
     listen({}, Backlog::left, {});
     post([this] {
         leaving_ = true;
         for (auto& session : sessions_) session.end(net::Cause::shutting_down);
         check_drained();
     });
-    thread_.join();
+}
+
+void WorkerThread::join() {
+    if (thread_.joinable()) thread_.join();
 }
 
 void WorkerThread::start() {
@@ -89,18 +99,48 @@ void WorkerThread::run_loop() {
     }
 }
 
+void WorkerThread::give(Order order) {
+    post([this, order = std::move(order)]() mutable {
+        orders_.push_back(std::move(order));
+        if (orders_.size() == 1) carry_out();
+    });
+}
+
+/// One after the other, as they were given. One that throws is over, as if it were done.
+void WorkerThread::carry_out() {
+    while (!orders_.empty()) {
+        bool done = true;
+        try {
+            done = orders_.front()();
+        } catch (const std::exception& error) {
+            log::error("work on a worker failed error={}", error.what());
+        }
+        if (!done) return post([this] { carry_out(); });
+        orders_.pop_front();
+    }
+}
+
 void WorkerThread::use(std::shared_ptr<const forward::Snapshot> snapshot,
                        std::shared_ptr<observe::AccessLog> access_log, std::shared_ptr<void> done) {
-    post([this, snapshot = std::move(snapshot), access_log = std::move(access_log), done = std::move(done)] {
-        // Held until the idle connections that count in what it holds are closed.
-        const auto before =
-            std::exchange(worker_.view, forward::WorkerViewPtr{new forward::WorkerView{worker_, snapshot}});
-        worker_.keepalive.retain(snapshot->endpoint_ids);
-        recount_clients();
-        if (access_log == worker_.access_log_target) return;
-        worker_.access_log = access_log ? std::make_unique<observe::AccessLogBuffer>(access_log) : nullptr;
-        worker_.access_log_target = access_log;
+    give([this, making = std::unique_ptr<forward::ViewInMaking>{}, snapshot = std::move(snapshot),
+          access_log = std::move(access_log), done = std::move(done)]() mutable {
+        // Its turn has come: what it takes the place of is there now.
+        if (!making) making = std::make_unique<forward::ViewInMaking>(worker_, std::move(snapshot));
+        const bool nobody_waits = worker_.view == nullptr;
+        const auto view = making->advance(nobody_waits ? net::TimePoint::max() : net::Clock::now() + most_making);
+        if (view) take(view, access_log);
+        return view != nullptr;
     });
+}
+
+void WorkerThread::take(const forward::WorkerViewPtr& view, const std::shared_ptr<observe::AccessLog>& access_log) {
+    // Held until the idle connections that count in what it holds are closed.
+    const auto before = std::exchange(worker_.view, view);
+    worker_.keepalive.retain(view->snapshot->endpoint_ids);
+    recount_clients();
+    if (access_log == worker_.access_log_target) return;
+    worker_.access_log = access_log ? std::make_unique<observe::AccessLogBuffer>(access_log) : nullptr;
+    worker_.access_log_target = access_log;
 }
 
 void WorkerThread::flush_access_log(std::shared_ptr<void> done) {
@@ -110,34 +150,46 @@ void WorkerThread::flush_access_log(std::shared_ptr<void> done) {
 }
 
 void WorkerThread::listen(std::vector<ListenerSetup> setups, Backlog backlog, std::function<void()> done) {
-    post([this, setups = std::move(setups), backlog, done = std::move(done)]() mutable {
+    give([this, setups = std::move(setups), backlog, done = std::move(done)]() mutable {
         if (done) listened_.push_back(std::move(done));
-        for (auto& listener : listeners_) {
-            const auto wanted = std::ranges::find_if(setups, [&](const ListenerSetup& setup) {
-                return setup.descriptor == listener.setup.descriptor && !listener.scope.cancelled();
-            });
-            if (wanted == setups.end()) {
-                listener.backlog = backlog;
-                listener.scope.cancel(net::Cause::shutting_down);
-            } else {
-                listener.setup = std::move(*wanted);
-                setups.erase(wanted);
-            }
-        }
-        for (auto& setup : setups) {
-            auto& listener = listeners_.emplace_back(worker_.reactor, std::move(setup));
-            listener.incoming.set();
-            if (!listener.add(worker_.reactor, listener.setup.descriptor)) {
-                log::error("cannot watch a listening socket address={}", listener.setup.address);
-                listeners_.pop_back();
-                continue;
-            }
-            net::spawn(accept(listener), [this, &listener](const std::exception_ptr& failure) {
-                if (failure) log::error("a listener failed address={}", listener.setup.address);
-                end_listener(listener);
-            });
-        }
+        accept_on(std::move(setups), backlog);
         check_listened();
+        return true;
+    });
+}
+
+void WorkerThread::accept_on(std::vector<ListenerSetup> setups, Backlog backlog) {
+    for (auto& listener : listeners_) {
+        const auto wanted = std::ranges::find_if(setups, [&](const ListenerSetup& setup) {
+            return setup.descriptor == listener.setup.descriptor && !listener.scope.cancelled();
+        });
+        if (wanted == setups.end()) {
+            listener.backlog = backlog;
+            listener.scope.cancel(net::Cause::shutting_down);
+        } else {
+            listener.setup = std::move(*wanted);
+            setups.erase(wanted);
+        }
+    }
+    for (auto& setup : setups) {
+        auto& listener = listeners_.emplace_back(worker_.reactor, std::move(setup));
+        listener.incoming.set();
+        if (listener.add(worker_.reactor, listener.setup.descriptor)) {
+            begin_accepting(listener);
+            continue;
+        }
+        log::error("cannot watch a listening socket address={}", listener.setup.address);
+        listeners_.pop_back();
+    }
+}
+
+/// Until it is told to end: after a failure it begins anew.
+void WorkerThread::begin_accepting(Listener& listener) {
+    net::spawn(accept(listener), [this, &listener](const std::exception_ptr& failure) {
+        if (!failure || listener.scope.cancelled()) return end_listener(listener);
+        log::error("accepting failed, and goes on address={}", listener.setup.address);
+        listener.incoming.set();
+        post([this, &listener] { begin_accepting(listener); });
     });
 }
 
@@ -160,8 +212,17 @@ bool WorkerThread::accept_one(const Listener& listener) {
     const int descriptor = ::accept4(listener.setup.descriptor, reinterpret_cast<sockaddr*>(&peer.storage), &peer.size,
                                      SOCK_NONBLOCK | SOCK_CLOEXEC);
     worker_.reactor.worked(0);
-    if (descriptor >= 0) begin_session(listener, descriptor, peer.address());
-    if (descriptor >= 0 || errno == ECONNABORTED || errno == EINTR) return true;
+    if (descriptor >= 0) {
+        try {
+            begin_session(listener, descriptor, peer.address());
+            return true;
+        } catch (const std::exception& failure) {
+            log::error("a session cannot begin error={}", failure.what());
+            errno = ENOMEM;
+            return false;
+        }
+    }
+    if (errno == ECONNABORTED || errno == EINTR) return true;
     // EINVAL is a unix socket that lets nobody new in, and has nobody left.
     if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINVAL) errno = 0;
     return false;
@@ -229,22 +290,41 @@ void WorkerThread::begin_session(const Listener& listener, int descriptor, const
         return;
     }
 
-    auto* session = new Session{*this, accepted};
-    sessions_.push_back(*session);
-    if (accepted.admitted) count_in(*session);
-    if (!session->opened()) return end_session(*session);
-    net::spawn(session->run(), [this, session](const std::exception_ptr& failure) {
-        if (failure) {
-            try {
-                std::rethrow_exception(failure);
-            } catch (const std::exception& error) {
-                log::error("a session failed error={}", error.what());
-            } catch (...) {
-                log::error("a session failed");
-            }
+    auto& session = make_session(accepted);
+    if (!session.opened()) return end_session(session);
+    try {
+        net::spawn(session.run(accepted.admitted ? nullptr : setup.counters),
+                   [this, &session](const std::exception_ptr& failure) { session_ended(session, failure); });
+    } catch (...) {
+        end_session(session);  // it has not begun
+        throw;
+    }
+}
+
+Session& WorkerThread::make_session(const Accepted& accepted) {
+    try {
+        auto& session = *new Session{*this, accepted};
+        sessions_.push_back(session);
+        if (accepted.admitted) count_in(session);
+        return session;
+    } catch (...) {
+        ::close(accepted.descriptor);
+        if (accepted.admitted) limits_.end(false);
+        throw;
+    }
+}
+
+void WorkerThread::session_ended(Session& session, const std::exception_ptr& failure) {
+    if (failure) {
+        try {
+            std::rethrow_exception(failure);
+        } catch (const std::exception& error) {
+            log::error("a session failed error={}", error.what());
+        } catch (...) {
+            log::error("a session failed");
         }
-        end_session(*session);
-    });
+    }
+    end_session(session);
 }
 
 void WorkerThread::count_in(Session& session) {
@@ -260,8 +340,7 @@ void WorkerThread::end_session(Session& session) {
     const bool admitted = session.admitted;
     const bool evicted = session.evicted;
     delete &session;  // closes its connection
-    if (evicted) limits_.end_eviction();
-    if (admitted) limits_.end();
+    if (admitted) limits_.end(evicted);
     check_drained();
 }
 
@@ -287,42 +366,44 @@ void WorkerThread::show_oldest() {
 bool WorkerThread::make_room() {
     const auto whose = limits_.find_oldest();
     if (!whose) return false;
-    if (*whose == worker_.index)
-        evict_oldest();
-    else
-        limits_.evict(*whose);
+    limits_.evict(*whose);
     return true;
 }
 
 void WorkerThread::evict_oldest() {
-    if (idle_.empty()) return;
+    if (idle_.empty()) return limits_.evicted_nobody();
     auto& session = idle_.front();
     note_busy(session);
     session.evicted = true;
-    limits_.begin_eviction();
     session.end(net::Cause::evicted);
     worker_.counters.rejected[observe::Reason::too_many_connections].add();
 }
 
-net::Task<bool> WorkerThread::wait_for_room(Session& session, net::Scope& scope) {
+net::Task<bool> WorkerThread::wait_for_room(Session& session, net::Scope& scope, ListenerCountersPtr counters) {
+    // A reload may remove the listener meanwhile, and with it counters in which nobody counts.
+    const auto held = std::move(counters);
     Newcomer newcomer{worker_.reactor};
     newcomers_.push_back(newcomer);
-    limits_.show_waiting(worker_.index, ++newcomer_count_);
+    ++newcomer_count_;
+    limits_.begin_waiting(worker_.index);
     admit_newcomers();  // who has left meanwhile may not have seen that somebody waits
     newcomer.room.deadline().arm(worker_.deadlines.list(newcomer_patience));
     const auto ready = co_await newcomer.room.wait(scope);
-    limits_.show_waiting(worker_.index, --newcomer_count_);
-    if (newcomer.room.ready())
+    if (newcomer.room.ready()) {
         count_in(session);  // also if it was cancelled, or is late: the limits have counted it
-    else
+    } else {
+        --newcomer_count_;
+        limits_.end_waiting(worker_.index);
         worker_.counters.rejected[observe::Reason::too_many_connections].add();
+    }
     co_return ready == net::Ready::ok;
 }
 
 void WorkerThread::admit_newcomers() {
-    while (!newcomers_.empty() && limits_.try_begin()) {
+    while (!newcomers_.empty() && limits_.try_admit(worker_.index)) {
         newcomers_.front().room.set();
         newcomers_.pop_front();
+        --newcomer_count_;
     }
     // What was made free may have gone to somebody else meanwhile, such as a connection to a server.
     if (!newcomers_.empty() && limits_.wants_room()) make_room();

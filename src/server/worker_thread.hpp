@@ -1,6 +1,7 @@
 #pragma once
 /// A worker: its thread, its event loop, its listening sockets and its sessions. The control thread makes and ends it
 /// and posts to it; everything else happens on the worker's own thread.
+#include <deque>
 #include <functional>
 #include <list>
 #include <memory>
@@ -38,6 +39,9 @@ class WorkerThread {
                  ConnectionLimits& limits, boost::asio::thread_pool& background);
     /// Ends every session at once and joins the thread.
     ~WorkerThread();
+    /// The same in two, for several workers: until all have ended they may tell each other of room for connections.
+    void end();
+    void join();
     WorkerThread(const WorkerThread&) = delete;
     WorkerThread& operator=(const WorkerThread&) = delete;
 
@@ -52,12 +56,14 @@ class WorkerThread {
             work();
         });
     }
-    /// The configuration from now on. Exchanges that have begun keep theirs. Then lets go of `done`.
+    /// The configuration from now on, or rather from when the worker's view of it is made, which takes several turns of
+    /// the loop where it is large. Exchanges that have begun keep theirs. Then lets go of `done`.
     void use(std::shared_ptr<const forward::Snapshot> snapshot, std::shared_ptr<observe::AccessLog> access_log,
              std::shared_ptr<void> done);
     /// Hands over the access log's lines; then lets go of `done`.
     void flush_access_log(std::shared_ptr<void> done);
-    /// Accepts on these sockets, and no others. `done` is called on the worker once no other is touched any more.
+    /// Accepts on these sockets, and no others, once what use() was given before is in use. `done` is called on the
+    /// worker once no other is touched any more.
     void listen(std::vector<ListenerSetup> listeners, Backlog backlog, std::function<void()> done);
     /// Answers `Connection: close` from now on and calls `drained` (on the worker) when the last session has ended.
     void drain(std::function<void()> drained);
@@ -78,8 +84,9 @@ class WorkerThread {
     void note_idle(Session& session);
     void note_busy(Session& session);
     bool closes_idle() const { return closes_idle_; }
-    /// Until there is room for one connection more, which is then counted. False if that takes too long.
-    net::Task<bool> wait_for_room(Session& session, net::Scope& scope);
+    /// Until there is room for one connection more, which is then counted. False if that takes too long. `counters`:
+    /// those that it will count in.
+    net::Task<bool> wait_for_room(Session& session, net::Scope& scope, ListenerCountersPtr counters);
     /// Counts the session among those of its client's address. False if there are too many.
     bool admit_client(Session& session);
 
@@ -106,10 +113,20 @@ class WorkerThread {
             &Newcomer::in_line>,
         boost::intrusive::constant_time_size<false>>;
 
+    /// Something to be done in its turn, in one go or in several. False: call it again after the others' turn.
+    using Order = std::move_only_function<bool()>;
+
     void run_loop();
+    void give(Order order);
+    void carry_out();
+    void take(const forward::WorkerViewPtr& view, const std::shared_ptr<observe::AccessLog>& access_log);
+    void accept_on(std::vector<ListenerSetup> setups, Backlog backlog);
+    void begin_accepting(Listener& listener);
     net::Task<void> accept(Listener& listener);
     void begin_session(const Listener& listener, int descriptor, const base::IpAddress& peer);
+    Session& make_session(const Accepted& accepted);
     void count_in(Session& session);
+    void session_ended(Session& session, const std::exception_ptr& failure);
     void end_session(Session& session);
     void end_listener(Listener& listener);
     bool accept_one(const Listener& listener);
@@ -127,15 +144,17 @@ class WorkerThread {
     ConnectionLimits& limits_;
     forward::Worker worker_;
     std::list<Listener> listeners_;
+    std::deque<Order> orders_;  ///< the first one may have begun
     AllSessions sessions_;
     IdleSessions idle_;  ///< longest first
     Newcomers newcomers_;
-    std::size_t newcomer_count_ = 0;
+    std::size_t newcomer_count_ = 0;  ///< in newcomers_
     bool counts_clients_ = false;
     std::function<void()> drained_;
     std::vector<std::function<void()>> listened_;  ///< what waits for the listeners that leave
     bool closes_idle_ = false;
     bool leaving_ = false;
+    bool ended_ = false;  ///< the control thread's: end() was called
     std::thread thread_;
 };
 

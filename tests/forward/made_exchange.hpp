@@ -37,7 +37,7 @@ class MadeExchange {
         auto routes = std::make_shared<Routes>();
         routes->none.counters = statistics.route("none");
         snapshot->routes = std::move(routes);
-        exchange.view = new WorkerView(worker, std::move(snapshot));
+        exchange.view = make_view(worker, std::move(snapshot));
         exchange.route = &exchange.view->no_route;
         exchange.client = &client;
         exchange.request_body = &body;

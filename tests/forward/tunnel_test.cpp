@@ -42,7 +42,7 @@ class TunnelTest : public ::testing::Test {
         entry.counters = statistics.route("all");
         snapshot->routes = std::move(routes);
         began_with = snapshot;
-        made.exchange.view = new WorkerView(made.worker, std::move(snapshot));
+        made.exchange.view = make_view(made.worker, std::move(snapshot));
         made.exchange.route = &made.exchange.view->routes[0];
 
         EXPECT_TRUE(made.stream.open(client_ends[0], true, true));

@@ -40,7 +40,7 @@ class WorkerViewTest : public ::testing::Test {
         return snapshot;
     }
     void use(std::shared_ptr<const Snapshot> snapshot) {
-        made.worker.view = WorkerViewPtr{new WorkerView{made.worker, std::move(snapshot)}};
+        made.worker.view = make_view(made.worker, std::move(snapshot));
     }
     /// As a changed answer does.
     void move_server(std::uint32_t number) {
@@ -97,6 +97,23 @@ TEST_F(WorkerViewTest, AnExchangeGoesOnWithTheCurrentViewOnItsRoute) {
     EXPECT_FALSE(go_on_with_current_view(made.worker, exchange));
 }
 
+/// A large one takes turns with everybody else on the worker.
+TEST_F(WorkerViewTest, IsMadeInStepsWhileTheOldOneServes) {
+    const auto before = made.worker.view;
+    const auto next = snapshot_of(std::vector<std::string>(300, "route"));
+    ViewInMaking making{made.worker, next};
+    std::size_t steps = 1;
+    auto view = making.advance(net::TimePoint::min());
+    for (; !view; ++steps) {
+        EXPECT_EQ(made.worker.view, before);
+        view = making.advance(net::TimePoint::min());
+    }
+    EXPECT_GE(steps, 4U);
+    EXPECT_EQ(view->routes.size(), 300U);
+    for (const auto& route : view->routes) EXPECT_EQ(route.pool, view->pools[0].get());
+    EXPECT_EQ(view->pools[1], before->pools[1]);
+}
+
 TEST(WorkersShare, OfIdleConnectionsIsOneAtLeast) {
     boost::asio::io_context io{1};
     observe::Statistics statistics{8};
@@ -117,7 +134,7 @@ TEST(WorkersShare, OfIdleConnectionsIsOneAtLeast) {
             auto basis = std::make_shared<upstream::PoolBasis>(*pool.pool()->basis());
             basis->counts = upstream::counts_of(*basis->config, statistics);
             snapshot->pools = {std::make_shared<const upstream::Pool>(std::move(basis), upstream::Addresses{})};
-            const WorkerViewPtr view{new WorkerView{worker, std::move(snapshot)}};
+            const auto view = make_view(worker, std::move(snapshot));
             sum += view->pools[0]->most_idle;
         }
         EXPECT_EQ(sum, of_all) << max_idle;

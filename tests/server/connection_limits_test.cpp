@@ -18,7 +18,7 @@ TEST(ConnectionLimits, CountWithoutALimit) {
     ConnectionLimits limits{1};
     for (int i = 0; i < 1000; ++i) EXPECT_TRUE(limits.try_begin());
     EXPECT_EQ(limits.count(), 1000U);
-    limits.end();
+    limits.end(false);
     EXPECT_EQ(limits.count(), 999U);
 }
 
@@ -29,11 +29,11 @@ TEST(ConnectionLimits, DoNotCountWhatHasNoRoom) {
     EXPECT_TRUE(limits.try_begin());
     EXPECT_FALSE(limits.try_begin());
     EXPECT_EQ(limits.count(), 2U);
-    limits.end();
+    limits.end(false);
     EXPECT_TRUE(limits.try_begin());
     limits.set(1, 0, 0);
     EXPECT_EQ(limits.count(), 2U) << "connections there are stay";
-    limits.end();
+    limits.end(false);
     EXPECT_FALSE(limits.try_begin());
 }
 
@@ -71,15 +71,42 @@ TEST(ConnectionLimits, TellWhoWaitsThatThereMayBeRoom) {
     limits.join(0, {.admit = [&] { ++first; }, .evict = [] {}});
     limits.join(1, {.admit = [&] { ++second; }, .evict = [] {}});
     ASSERT_TRUE(limits.try_begin() && limits.try_begin() && limits.try_begin());
-    limits.end();
+    limits.end(false);
     EXPECT_EQ(first + second, 0) << "nobody waits";
-    limits.show_waiting(1, 3);
-    limits.end();
+    limits.begin_waiting(1);
+    limits.end(false);
     EXPECT_EQ(first, 0);
     EXPECT_EQ(second, 1);
-    limits.show_waiting(1, 0);
-    limits.end();
+    EXPECT_TRUE(limits.try_admit(1));
+    limits.end(false);
     EXPECT_EQ(second, 1);
+}
+
+TEST(ConnectionLimits, WantRoomForNoMoreThanWait) {
+    ConnectionLimits limits{1};
+    limits.join(0, {.admit = [] {}, .evict = [] {}});
+    limits.set(2, 0, 0);
+    ASSERT_TRUE(limits.try_begin() && limits.try_begin());
+    EXPECT_FALSE(limits.wants_room()) << "nobody waits";
+    limits.begin_waiting(0);
+    EXPECT_TRUE(limits.wants_room());
+    limits.evict(0);
+    EXPECT_FALSE(limits.wants_room()) << "somebody goes";
+    limits.begin_waiting(0);
+    EXPECT_TRUE(limits.wants_room());
+    limits.end(true);
+    EXPECT_TRUE(limits.wants_room()) << "there is room for one of two";
+    EXPECT_TRUE(limits.try_admit(0));
+    EXPECT_FALSE(limits.try_admit(0));
+    EXPECT_TRUE(limits.wants_room());
+    limits.evict(0);
+    limits.evicted_nobody();
+    EXPECT_TRUE(limits.wants_room());
+    limits.end(false);
+    EXPECT_FALSE(limits.wants_room()) << "there is room";
+    limits.end_waiting(0);
+    EXPECT_FALSE(limits.wants_room());
+    EXPECT_EQ(limits.count(), 1U);
 }
 
 TEST(ConnectionLimits, KnowWhoseConnectionHasBeenOfNoUseForLongest) {

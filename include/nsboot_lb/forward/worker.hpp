@@ -62,9 +62,6 @@ struct RouteView {
 /// One worker's view of one snapshot: what the snapshot says, with this worker's cursors, counters and deadline lists
 /// beside it. Lives until the last exchange that began with it is over.
 struct WorkerView {
-    /// To take the place of the worker's current one, if it has one: pools that both have are shared, balancers go on
-    /// where those of before stand.
-    WorkerView(Worker& worker, std::shared_ptr<const Snapshot> compiled);
     /// The snapshot may go with it, which takes milliseconds where it is large: not on the worker's thread.
     ~WorkerView();
     WorkerView(const WorkerView&) = delete;
@@ -83,6 +80,9 @@ struct WorkerView {
     net::DeadlineList* half_closed = nullptr;  ///< null: a client that closes its side is gone
 
   private:
+    friend class ViewInMaking;
+    WorkerView(Worker& worker, std::shared_ptr<const Snapshot> compiled);
+
     boost::asio::thread_pool* background_;
     // Counted without atomics: a view never leaves its worker.
     friend void intrusive_ptr_add_ref(WorkerView* view) { ++view->references_; }
@@ -93,6 +93,35 @@ struct WorkerView {
 };
 
 using WorkerViewPtr = boost::intrusive_ptr<WorkerView>;
+
+/// Makes a view, step by step: that of ten thousand routes takes longer than others may wait for the worker's loop. It
+/// is to take the place of the worker's current one, if it has one, which stays that until then: pools that both have
+/// are shared, balancers go on where those of before stand.
+class ViewInMaking {
+  public:
+    ViewInMaking(Worker& worker, std::shared_ptr<const Snapshot> snapshot);
+    ViewInMaking(const ViewInMaking&) = delete;
+    ViewInMaking& operator=(const ViewInMaking&) = delete;
+    ~ViewInMaking();
+
+    /// Goes on until about then. Nothing if there is more to do.
+    WorkerViewPtr advance(net::TimePoint until);
+
+  private:
+    class Before;
+    class Limits;
+    void make_pool();
+    void make_route();
+
+    Worker& worker_;
+    const WorkerViewPtr view_;
+    const std::unique_ptr<Before> before_;
+    const std::unique_ptr<Limits> limits_;
+    std::vector<PoolViewPtr> pools_before_;  ///< by Snapshot::pools; null: a new one
+};
+
+/// All at once.
+WorkerViewPtr make_view(Worker& worker, std::shared_ptr<const Snapshot> snapshot);
 
 /// For an exchange whose pool has been replaced while it waited for a server (WaitTicket::outdated()): goes on with the
 /// worker's current view, on the same route. False if that forwards to this pool no more.

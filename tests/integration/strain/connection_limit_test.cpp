@@ -145,6 +145,25 @@ TEST_F(ConnectionLimitTest, ManyWhoDripAreNoHindrance) {
     EXPECT_LE(daemon_.metric("nsboot_lb_client_connections"), limit);
 }
 
+TEST_F(ConnectionLimitTest, NoMoreGoThanCome) {
+    std::vector<std::unique_ptr<Client>> clients;
+    for (std::size_t i = 0; i < limit; ++i) {
+        clients.push_back(std::make_unique<Client>(daemon_.port()));
+        EXPECT_EQ(clients.back()->exchange(get("/here")).body, "here");
+    }
+    constexpr std::size_t newcomers = 3;
+    for (std::size_t i = 0; i < newcomers; ++i) clients.push_back(std::make_unique<Client>(daemon_.port()));
+    for (std::size_t i = limit; i < clients.size(); ++i) clients[i]->send(get("/here"));
+    for (std::size_t i = limit; i < clients.size(); ++i) {
+        ASSERT_TRUE(clients[i]->readable_within(soon));
+        EXPECT_EQ(clients[i]->response().body, "here");
+    }
+    EXPECT_EQ(daemon_.metric("nsboot_lb_rejected_total", {{"reason", "too_many_connections"}}), newcomers);
+    std::size_t gone = 0;
+    for (std::size_t i = 0; i < limit; ++i) gone += is_over(*clients[i], "x") ? 1 : 0;
+    EXPECT_EQ(gone, newcomers);
+}
+
 TEST_F(ConnectionLimitTest, NobodyWhoIsAtWorkMakesRoom) {
     const Event<> go_on;
     origin_.script([go_on](OriginConnection& server) {
