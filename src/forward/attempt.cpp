@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
 #include "nsboot_lb/http/h1/parse.hpp"
 
@@ -118,11 +119,12 @@ net::Task<std::optional<Tried>> Attempt::send_rest() {
     co_return written.timed_out ? timed_out(Reason::upstream_stalled) : broken(Reason::upstream_reset);
 }
 
-/// The server's time to answer begins here, unless it is to get a body first.
+/// The server's time to answer begins here, unless it is to get a body first that waits for nothing.
 void Attempt::head_is_sent() {
     sent_ = worker_.now();
     awaits_head_ = true;
-    if (plan_.body == nullptr) readable().deadline().arm(*plan_.response);
+    body_waits_ = plan_.body_waits;
+    if (plan_.body == nullptr || body_waits_) readable().deadline().arm(*plan_.response);
 }
 
 net::Task<RelayEnd> Attempt::upload() {
@@ -135,6 +137,7 @@ net::Task<RelayEnd> Attempt::upload() {
     plan.source_limit = plan_.body_timeout;
     plan.sink_limit = plan_.idle;
     plan.client_is_source = true;
+    plan.source_waits = &body_waits_;
     plan.least_rate = plan_.least_rate;
     plan.most_bytes = plan_.most_body;
     plan.moved = plan_.uploaded;
@@ -207,8 +210,24 @@ void Attempt::keep(std::string_view text) {
 std::optional<Tried> Attempt::try_read_head(net::Ready ready) {
     if (const auto failed = upload_failed()) return failed;
     if (ready == net::Ready::cancelled) return cancelled();
-    if (ready == net::Ready::timed_out) return timed_out(Reason::upstream_timeout);
+    if (ready == net::Ready::timed_out && !body_has_begun()) return timed_out(Reason::upstream_timeout);
+    if (ready == net::Ready::timed_out) {
+        readable().deadline().disarm();  // until the body has ended: see upload()
+        return std::nullopt;
+    }
     return read_more();
+}
+
+/// A body that was to wait for a 100 came without one.
+bool Attempt::body_has_begun() const {
+    return body_waits_ && !upload_end_ && *plan_.uploaded != 0;
+}
+
+/// The server has said that the body may come: from now on that is the client's to do.
+void Attempt::on_continue() {
+    if (!std::exchange(body_waits_, false) || upload_end_) return;
+    readable().deadline().disarm();
+    plan_.body->readable().deadline().arm(*plan_.body_timeout);
 }
 
 std::optional<Tried> Attempt::read_more() {
@@ -236,6 +255,7 @@ std::optional<Tried> Attempt::take_head(std::string_view text) {
         }
         if (++interim_ > most_interim_responses) return protocol_error();
         if (!plan_.owner.on_interim(worker_.response_head)) return cancelled();
+        if (worker_.response_head.status == 100) on_continue();
         const auto size = worker_.response_head.size;
         text.remove_prefix(size);
         if (head_in_input_) {

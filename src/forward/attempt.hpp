@@ -42,6 +42,7 @@ struct AttemptPlan {
     http::BodySource* body = nullptr;  ///< null: the request has none
     http::Framing body_framing = http::Framing::none;
     net::DeadlineList* body_timeout = nullptr;  ///< of one wait for the body
+    bool body_waits = false;                    ///< for a 100 (Expect: 100-continue, RFC 9110 10.1.1)
     std::uint64_t least_rate = 0;
     std::uint64_t most_body = UINT64_MAX;
     MovedBytes* uploaded = nullptr;
@@ -118,6 +119,8 @@ class Attempt {
     std::optional<Tried> read_more();
     Tried head_is_there(std::string_view text);
     Tried broken(observe::Reason reason) const;
+    bool body_has_begun() const;
+    void on_continue();
     HeadRead look_at(std::string_view text, http::HeadError& error);
     std::string_view received(std::string_view bytes);
     void keep(std::string_view text);
@@ -139,6 +142,7 @@ class Attempt {
     std::string unsent_;          ///< of the request's head
     int interim_ = 0;             ///< interim responses so far
     bool awaits_head_ = false;    ///< the response's head has not come yet
+    bool body_waits_ = false;     ///< as planned, and there has been no 100 yet
     bool begun_ = false;          ///< part of it has, and was looked at
     bool head_in_input_ = false;  ///< the head is at the beginning of the connection's input
     std::string_view rest_;       ///< else: what came behind the head, in the scratch

@@ -127,6 +127,10 @@ class Forwarding final : private AttemptOwner {
     /// An endpoint with a slot of it; nothing if one has to be waited for.
     std::optional<std::expected<upstream::Admitted, Answer>> try_pick();
     net::Task<std::expected<upstream::Admitted, Answer>> wait_for_slot();
+    /// Nothing is tried there, and another request may probe the server.
+    void leave_unused(const upstream::Admitted& picked) const {
+        exchange_.route->pool->pool->endpoint(picked.endpoint).state->report_nothing(worker_.now());
+    }
     net::Task<std::optional<Tried>> connect(Attempt& attempt);
     /// From the head of the response on. True if it was passed on.
     net::Task<bool> respond(Attempt& attempt);
@@ -161,6 +165,7 @@ AttemptPlan Forwarding::plan_of(Exchange& exchange, AttemptOwner& owner) {
         plan.body = exchange.request_body;
         plan.body_framing = request.framing;
         plan.body_timeout = exchange.view->body_timeout;
+        plan.body_waits = request.expect_continue;
         plan.least_rate = exchange.view->snapshot->config->timeouts.min_rate;
         if (request.framing == http::Framing::chunked) plan.most_body = route.entry->max_body;
         plan.uploaded = &exchange.body_received;
@@ -238,7 +243,7 @@ void Forwarding::decide_next(Attempt& attempt, const Tried& tried) {
     if (!admitted && !may_wait) return;
     if (!view.pool->state().retry_budget.take(policy.budget, worker_.now())) {
         view.counters->retries_refused.add();
-        if (admitted) view.pool->endpoint(admitted->endpoint).state->report_nothing(worker_.now());
+        if (admitted) leave_unused(*admitted);
         return;
     }
     view.counters->retries.add();
@@ -288,7 +293,10 @@ net::Task<Forwarded> forward(Worker& worker, Exchange& exchange) {
         if (!next.picked) {
             auto picked = forwarding.try_pick();
             if (!picked) picked = co_await forwarding.wait_for_slot();
-            if (exchange.scope->cancelled()) break;
+            if (exchange.scope->cancelled()) {
+                if (*picked) forwarding.leave_unused(**picked);
+                break;
+            }
             if (!*picked) co_return std::unexpected{std::move(picked->error())};
             next.picked = std::move(**picked);
         }

@@ -19,7 +19,8 @@ using namespace std::chrono_literals;
 /// Below this a pipe costs more system calls than it saves copying.
 constexpr std::uint64_t least_spliced_bytes = 128 * 1024;
 constexpr auto rate_window = 30s;
-constexpr auto pacing_step = 10ms;
+/// How long to wait for bandwidth, by chance: in a fixed order the first one would find all there is, again and again.
+constexpr std::array pacing_steps{6ms, 8ms, 10ms, 12ms, 14ms};
 /// A sink that takes nothing for so long is slow, not busy: from then on it gets little at a time.
 constexpr auto stall = 200ms;
 constexpr std::size_t most_for_slow = 128 * 1024;
@@ -235,13 +236,14 @@ net::Task<RelayEnd> Relay::run() {
     for (;;) {
         if (need_ == Need::source) {
             auto& readable = plan_.source->readable();
-            if (plan_.client_is_source) speed_.wait_begins(worker_.now());
-            readable.deadline().arm(*plan_.source_limit);
+            const bool owes = !source_waits();
+            if (owes && plan_.client_is_source) speed_.wait_begins(worker_.now());
+            if (owes) readable.deadline().arm(*plan_.source_limit);
             const auto ready = co_await readable.wait(*plan_.scope);
             readable.deadline().disarm();
             if (ready == net::Ready::timed_out) co_return RelayEnd::source_timed_out;
             if (ready == net::Ready::cancelled) co_return RelayEnd::cancelled;
-            if (plan_.client_is_source && !speed_.wait_ends(worker_.now())) co_return RelayEnd::too_slow;
+            if (owes && plan_.client_is_source && !speed_.wait_ends(worker_.now())) co_return RelayEnd::too_slow;
         } else if (need_ == Need::sink) {
             if (!plan_.client_is_source) speed_.wait_begins(worker_.now());
             const auto ready = co_await wait_for_sink();
@@ -249,7 +251,8 @@ net::Task<RelayEnd> Relay::run() {
             if (ready == net::Ready::cancelled) co_return RelayEnd::cancelled;
             if (!plan_.client_is_source && !speed_.wait_ends(worker_.now())) co_return RelayEnd::too_slow;
         } else {
-            net::Pause pause{worker_.reactor, *plan_.scope, worker_.deadlines.list(pacing_step)};
+            const auto step = pacing_steps[worker_.dice() % pacing_steps.size()];
+            net::Pause pause{worker_.reactor, *plan_.scope, worker_.deadlines.list(step)};
             const auto ready = co_await pause;
             if (ready == net::Ready::cancelled) co_return RelayEnd::cancelled;
         }

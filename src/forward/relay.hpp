@@ -34,6 +34,8 @@ struct RelayPlan {
     net::DeadlineList* source_limit = nullptr;  ///< of one wait for the source
     net::DeadlineList* sink_limit = nullptr;    ///< without a byte that the sink's peer acknowledged
     bool client_is_source = false;
+    /// While it is true and nothing has come, the source waits to be told to begin, and has all the time it wants.
+    const bool* source_waits = nullptr;
     std::uint64_t least_rate = 0;           ///< bytes per second that the client has to take or give; 0 = any
     std::uint64_t most_bytes = UINT64_MAX;  ///< of the body
     std::size_t most_unsent = 0;            ///< of a slow client, in the kernel; 0 = any
@@ -61,6 +63,7 @@ class Relay {
     }
     std::size_t allowance(std::size_t wanted) const;
     void give_back(std::size_t bytes) const;
+    bool source_waits() const { return plan_.source_waits != nullptr && *plan_.source_waits && *plan_.moved == 0; }
     bool can_splice() const;
     std::optional<RelayEnd> splice();
     std::optional<RelayEnd> flush_then_wait_for_source();

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <unistd.h>
 
+#include "gauged.hpp"
 #include "nsboot_lb/forward/end_tunnel.hpp"
 #include "websocket_frames.hpp"
 
@@ -79,6 +81,8 @@ namespace {
 constexpr std::size_t read_size = 64 * 1024;
 /// Frames, or what is left of them, below this are copied: a pipe would cost more system calls than it saves copying.
 constexpr std::uint64_t least_spliced_bytes = 16 * 1024;
+/// At a time: a peer that takes nothing has no more than this copied out for it.
+constexpr std::uint64_t most_spliced_bytes = net::Reactor::most_turn_bytes;
 
 /// One direction of a tunnel. Towards the client a frame of ours may have to come between two of the server's.
 struct Direction {
@@ -145,26 +149,28 @@ net::Task<bool> write_rest(Direction& direction, std::string_view bytes, Tunnel&
 
 /// Large transfers (an image over a tunnel) skip user space while both sockets keep up. False if the connection broke.
 net::Task<bool> splice_while_busy(Worker& worker, Direction& direction, Tunnel& tunnel) {
-    net::BorrowedPipe pipe{worker.pipes};
-    if (!pipe) co_return true;
+    std::optional<net::BorrowedPipe> pipe;
     for (;;) {
+        if (!pipe) pipe.emplace(worker.pipes);
+        if (!*pipe) co_return true;
         if (direction.frames != nullptr && tunnel.goodbye_due()) co_return true;
         std::array<char, WebSocketFrames::most_header_size> header{};
         const auto unseen = next_unseen(direction, header);
         if (unseen.bytes == 0) co_return true;
-        const auto wanted = static_cast<std::size_t>(std::min<std::uint64_t>(pipe->capacity(), unseen.bytes));
-        const auto in = direction.from.splice_to_pipe(pipe->write_end(), wanted);
+        const auto wanted = static_cast<std::size_t>(std::min<std::uint64_t>(most_spliced_bytes, unseen.bytes));
+        const auto in = direction.from.splice_to_pipe((*pipe)->write_end(), wanted);
         if (in.status != net::IoStatus::ok) co_return in.status != net::IoStatus::failed;
         follow_unseen(direction, unseen, in.bytes);
         tunnel.something_moved();
         direction.moved += in.bytes;
-        pipe.filled = in.bytes;
-        while (pipe.filled != 0) {
-            const auto out = direction.to.splice_from_pipe(pipe->read_end(), pipe.filled);
+        pipe->filled = in.bytes;
+        while (pipe && pipe->filled != 0) {
+            const auto out = direction.to.splice_from_pipe((*pipe)->read_end(), pipe->filled);
             if (out.status == net::IoStatus::failed) co_return false;
-            pipe.filled -= out.bytes;
+            pipe->filled -= out.bytes;
             if (out.status != net::IoStatus::would_block) continue;
-            const auto rest = emptied(pipe);
+            const auto rest = emptied(*pipe);
+            pipe.reset();  // others can use it while this one waits
             const bool written = co_await write_rest(direction, rest, tunnel);
             if (!written) co_return false;
         }
@@ -265,8 +271,7 @@ net::Task<End> tunnel(Worker& worker, Exchange& exchange, Attempt& attempt) {
             co_return End::cut_short;
         }
     }
-    auto& gauges = *exchange.route->pool->counters;
-    gauges.tunnels_active.add();
+    const Gauged counted{exchange.route->pool->counters->tunnels_active};
     auto& silence = *exchange.route->tunnel_idle;
     let_go_of_view(exchange);
     Tunnel shared{worker, exchange, server.stream, attempt.scope(), silence};
@@ -274,7 +279,6 @@ net::Task<End> tunnel(Worker& worker, Exchange& exchange, Attempt& attempt) {
     Direction down{server.stream, client.stream, server.input, exchange.body_sent, &shared.frames};
     // A server that is done, as opposed to gone, still takes what the client has to say.
     const auto ended = co_await net::alongside(attempt.scope(), run(worker, up, shared), run(worker, down, shared));
-    gauges.tunnels_active.sub();
     exchange.upstream_duration = worker.now() - attempt.began();
     if (shared.leaving() || attempt.scope().cause() == net::Cause::shutting_down)
         exchange.reason = Reason::shutting_down;

@@ -1,5 +1,7 @@
 #include "waiting.hpp"
 
+#include "gauged.hpp"
+
 namespace nsboot_lb::forward {
 
 using observe::Reason;
@@ -29,10 +31,9 @@ Waiting::~Waiting() {
 
 net::Task<std::expected<upstream::Admitted, Reason>> Waiting::wait(net::Scope& scope) {
     if (!pool_.state().queue.enter(ticket_, worker_.now())) co_return std::unexpected{Reason::queue_full};
-    counters_.queue_length.add();
+    const Gauged counted{counters_.queue_length};
     handed_.deadline().arm(limit_);
     const auto ready = co_await handed_.wait(scope);
-    counters_.queue_length.sub();
     // Gone, it has no use for a slot; late, it may still have been given one.
     if (ready == net::Ready::cancelled) co_return std::unexpected{Reason::none};
     if (auto admitted = ticket_.take()) co_return std::move(*admitted);

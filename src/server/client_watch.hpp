@@ -26,6 +26,7 @@ class ClientWatch final : public net::Stream::Observer {
   private:
     void on_event(net::Stream& stream) override;
     static void patience_is_over(void* self);
+    net::DeadlineList& limit() const;
 
     net::Stream& stream_;
     const forward::Exchange& exchange_;

@@ -9,8 +9,9 @@ std::expected<Admitted, Refusal> admit(Balancer& balancer, const Pool& pool, con
     for (int race = 0; race < most_races; ++race) {
         const auto picked = balancer.pick(context);
         if (!picked) break;
-        if (auto slot = InFlight::try_begin(pool.endpoint(*picked)))
-            return Admitted{.endpoint = *picked, .slot = std::move(slot)};
+        const auto& endpoint = pool.endpoint(*picked);
+        if (auto slot = InFlight::try_begin(endpoint)) return Admitted{.endpoint = *picked, .slot = std::move(slot)};
+        endpoint.state->report_nothing(context.now);  // it may have been picked for its probe
     }
     return std::unexpected(balancer.refusal(context));
 }

@@ -99,12 +99,17 @@ void EndpointState::report_failure(Failure failure, TimePoint now) {
 }
 
 void EndpointState::give_up_probe(TimePoint now) {
+    unclaim_probe(now);
+    pool_->availability_changed(now);
+}
+
+void EndpointState::unclaim_probe(TimePoint now) {
     {
         const std::scoped_lock lock(mutex_);
         passive_.give_up_probe(now);
         mirror();
     }
-    pool_->availability_changed(now);
+    pool_->next_generation();  // as in claim_probe()
 }
 
 bool EndpointState::claim_probe(TimePoint now) {

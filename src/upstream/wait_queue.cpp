@@ -74,9 +74,12 @@ void WaitQueue::follow(const Pool& current) {
 }
 
 bool WaitQueue::take_slot(const Endpoint& endpoint, TimePoint now) const {
-    if (endpoint.standing(now) == Standing::probe_due && !endpoint.state->claim_probe(now)) return false;
+    const bool probes = endpoint.standing(now) == Standing::probe_due;
+    if (probes && !endpoint.state->claim_probe(now)) return false;
     const auto limit = limits_.find(endpoint.id());
-    return endpoint.state->try_begin(limit != limits_.end() ? limit->second : endpoint.max_connections);
+    const bool taken = endpoint.state->try_begin(limit != limits_.end() ? limit->second : endpoint.max_connections);
+    if (probes && !taken) endpoint.state->unclaim_probe(now);
+    return taken;
 }
 
 void WaitQueue::wake_if_outdated(WaitTicket& ticket, TimePoint now) {
@@ -123,8 +126,11 @@ void WaitQueue::leave(WaitTicket& ticket) {
         if (ticket.queued_) unlink(ticket);
         unused = std::exchange(ticket.handed_, std::nullopt);
     }
+    if (!unused) return;
+    const auto& state = ticket.pool_.endpoint(*unused).state;
+    state->report_nothing(std::chrono::steady_clock::now());  // the slot may have been for a probe
     // Outside the lock, for it comes back here as slot_freed().
-    if (unused) ticket.pool_.endpoint(*unused).state->end();
+    state->end();
 }
 
 void WaitQueue::link(WaitTicket& ticket) {

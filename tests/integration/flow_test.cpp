@@ -48,6 +48,63 @@ TEST_F(FlowTest, AClientThatDoesNotWaitForContinueIsServed) {
     EXPECT_EQ(origin().await_request().body, "hello");
 }
 
+/// Until the server has said 100 the client owes nothing, for however long: it is the server that is waited for.
+TEST_F(FlowTest, WhoWaitsForContinueIsNotTooSlow) {
+    const Event<> body_time_is_over;
+    origin().script([body_time_is_over](OriginConnection& connection) {
+        connection.receive_head();
+        body_time_is_over.wait();
+        connection.send("HTTP/1.1 100 Continue\r\n\r\n");
+        EXPECT_EQ(connection.receive_exactly(5), "hello");
+        connection.send(Origin::ok_answer());
+    });
+    Client client = connect();
+    client.send(post("/", "Expect: 100-continue\r\nContent-Length: 5\r\n"));
+    EXPECT_FALSE(client.readable_within(1300ms)) << "timeouts.body is the client's, and nobody has asked it";
+    body_time_is_over.set();
+    EXPECT_EQ(client.response().status(), 100);
+    client.send("hello");
+    EXPECT_EQ(client.response().status(), 200);
+}
+
+TEST_F(FlowTest, AServerThatNeverSaysContinueIsTooSlow) {
+    origin().script([](OriginConnection& connection) {
+        connection.receive_head();
+        connection.await_end();
+        connection.close();
+    });
+    EXPECT_EQ(exchange(post("/impatient", "Expect: 100-continue\r\nContent-Length: 5\r\n")).status(), 504);
+    EXPECT_GE(elapsed(), 300ms);
+}
+
+/// From then on the body is what is waited for, and not the response.
+TEST_F(FlowTest, WhoBeginsWithoutContinueHasTheTimeOfABody) {
+    origin().script([](OriginConnection& connection) {
+        connection.receive();
+        connection.send(Origin::ok_answer());
+    });
+    Client client = connect();
+    client.send(post("/impatient", "Expect: 100-continue\r\nContent-Length: 4\r\n", "h"));
+    for (const auto* byte : {"a", "l", "t"}) {
+        EXPECT_FALSE(client.readable_within(200ms));  // three of these are longer than the server's time
+        client.send(byte);
+    }
+    EXPECT_EQ(client.response().status(), 200);
+}
+
+TEST_F(FlowTest, WhoIsToldToContinueHasTheTimeOfABody) {
+    origin().script([](OriginConnection& connection) {
+        connection.receive_head();
+        connection.send("HTTP/1.1 100 Continue\r\n\r\n");
+        connection.await_end();
+        connection.close();
+    });
+    Client client = connect();
+    EXPECT_EQ(client.exchange(post("/impatient", "Expect: 100-continue\r\nContent-Length: 5\r\n")).status(), 100);
+    EXPECT_EQ(client.response().status(), 408);
+    EXPECT_GE(elapsed(), 1s);
+}
+
 // Row 54
 TEST_F(FlowTest, AnUnknownExpectationIsRefused) {
     EXPECT_EQ(exchange(post("/", "Expect: 200-maybe\r\nContent-Length: 0\r\n")).status(), 417);

@@ -1,5 +1,6 @@
 #include <condition_variable>
 #include <deque>
+#include <optional>
 #include <thread>
 
 #include <gmock/gmock.h>
@@ -11,6 +12,7 @@ namespace nsboot_lb::upstream::testing {
 namespace {
 
 using config::Policy;
+using namespace std::chrono_literals;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
@@ -342,6 +344,39 @@ TEST(WaitQueue, WaitersThatLeaveWhileSlotsAreFreedLoseNoSlot) {
     }
     EXPECT_EQ(pool.state(0).in_flight(), 0);
     EXPECT_EQ(pool.pool()->state().queue.size(), 0);
+}
+
+/// A server whose ejection is just over, one of whose slots is taken; a slot and the right to probe it go together.
+class WaitingForAProbe : public ::testing::Test {
+  protected:
+    WaitingForAProbe() {
+        const auto real_now = std::chrono::steady_clock::now();
+        pool.now = real_now - 60s;
+        pool.eject(0);
+        pool.now = real_now;
+    }
+    TestPool pool{{1, 2, false}};
+    const std::shared_ptr<const Pool> pinned = pool.pool();
+    InFlight taken = InFlight::try_begin(pinned->endpoint(0));
+    bool woken = false;
+    std::optional<WaitTicket> ticket{std::in_place, *pinned, std::span<const std::uint16_t>{},
+                                     [this] { woken = true; }};
+};
+
+TEST_F(WaitingForAProbe, WhoLeavesWithoutTheSlotLeavesTheProbeToo) {
+    ASSERT_TRUE(pinned->state().queue.enter(*ticket, pool.now));
+    ASSERT_TRUE(woken);
+    EXPECT_FALSE(pool.state(0).claim_probe(pool.now)) << "it went with the slot";
+    ticket.reset();
+    EXPECT_EQ(pool.state(0).in_flight(), 1U);
+    EXPECT_TRUE(pool.state(0).claim_probe(pool.now + 1s));
+}
+
+TEST_F(WaitingForAProbe, WhoGetsNoSlotGetsNoProbe) {
+    pool.rebuild(pool_config({{1, 1, false}}));  // fewer than the ticket's own pool has
+    ASSERT_TRUE(pinned->state().queue.enter(*ticket, pool.now));
+    ASSERT_FALSE(woken);
+    EXPECT_TRUE(pool.state(0).claim_probe(pool.now));
 }
 
 }  // namespace

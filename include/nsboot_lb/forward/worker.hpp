@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <random>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -187,6 +188,7 @@ struct Worker {
     upstream::KeepaliveCache keepalive;
     net::PipePool pipes;
     std::size_t bodies_under_way = 0;  ///< that have to wait for one of their ends
+    std::minstd_rand dice;             ///< for what should not always be the same one's turn
     RequestIds request_ids;
     DateText date;
     std::unique_ptr<observe::AccessLogBuffer> access_log;   ///< null: off

@@ -75,6 +75,8 @@ class EndpointState {
     }
     /// Whether the caller's request is the one that probes an ejected server whose time is over.
     bool claim_probe(TimePoint now);
+    /// Takes the claim back: there is no slot for it.
+    void unclaim_probe(TimePoint now);
 
     // --- The control thread: active checks, the admin API, reload. ---
 

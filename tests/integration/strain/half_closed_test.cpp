@@ -3,6 +3,7 @@
 #include <chrono>
 #include <fstream>
 #include <optional>
+#include <signal.h>
 #include <sstream>
 #include <string>
 #include <thread>
@@ -79,6 +80,24 @@ TEST_F(HalfClosed, AClientThatHasClosedIsGoneAtOnceWhereThatIsWanted) {
     origin_.await_request();
     client.half_close();
     EXPECT_TRUE(let_go.happens_within(5s));
+}
+
+/// Its FIN lies right behind the last byte of the body, so that no event tells of it once the body is read.
+TEST_F(HalfClosed, AClientThatClosedBehindItsBodyIsGoneToo) {
+    for (const auto* time : {"0s", "300ms"}) {
+        SCOPED_TRACE(time);
+        start(time);
+        const auto let_go = answer_never();
+        Client client = daemon_->connect();
+        daemon_->await_metric("nsboot_lb_client_connections", {}, 1);
+        ::kill(daemon_->pid(), SIGSTOP);  // so that it finds all of it at once
+        client.send(post("/never", "Content-Length: 1000\r\n", std::string(1000, 'x')));
+        client.half_close();
+        ::kill(daemon_->pid(), SIGCONT);
+        EXPECT_EQ(origin_.await_request().body.size(), 1000U);
+        EXPECT_TRUE(let_go.happens_within(5s));
+        origin_.start_over();
+    }
 }
 
 TEST_F(HalfClosed, AClientThatClosedInTheQueueLeavesIt) {
