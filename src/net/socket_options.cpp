@@ -8,7 +8,7 @@
 
 namespace nsboot_lb::net {
 
-void keep_alive(int descriptor) {
+void peer_options(int descriptor) {
     const auto set = [descriptor](int level, int option, int value) {
         ::setsockopt(descriptor, level, option, &value, sizeof value);
     };
@@ -16,6 +16,7 @@ void keep_alive(int descriptor) {
     set(IPPROTO_TCP, TCP_KEEPIDLE, 15);
     set(IPPROTO_TCP, TCP_KEEPINTVL, 5);
     set(IPPROTO_TCP, TCP_KEEPCNT, 3);
+    set(SOL_SOCKET, SO_OOBINLINE, 1);
 }
 
 void let_nobody_new_in(int listening) {

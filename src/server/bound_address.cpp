@@ -34,7 +34,7 @@ int open_tcp(const net::SocketAddress& where) {
     if (descriptor < 0) return -1;
     set(descriptor, SOL_SOCKET, SO_REUSEADDR);
     set(descriptor, IPPROTO_TCP, TCP_NODELAY);  // this and the next are inherited by what is accepted
-    net::keep_alive(descriptor);
+    net::peer_options(descriptor);
     if (where.family() == AF_INET6) set(descriptor, IPPROTO_IPV6, IPV6_V6ONLY);
     return descriptor;
 }
@@ -133,7 +133,7 @@ BoundAddress BoundAddress::adopt(const config::BindAddress& address, std::vector
         const bool too_few = adopted.descriptors_.size() < workers;
         for (const int descriptor : adopted.descriptors_) {
             set(descriptor, IPPROTO_TCP, TCP_NODELAY);
-            net::keep_alive(descriptor);
+            net::peer_options(descriptor);
             if (too_few) set(descriptor, SOL_SOCKET, SO_REUSEPORT);
         }
         // The kernel refuses where the first socket is another user's, as systemd's are, or the port a privileged one.

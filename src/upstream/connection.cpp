@@ -34,7 +34,7 @@ int open_socket(int family) {
     const int descriptor = ::socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (descriptor < 0 || family == AF_UNIX) return descriptor;
     set(descriptor, IPPROTO_TCP, TCP_NODELAY, 1);
-    net::keep_alive(descriptor);
+    net::peer_options(descriptor);
     return descriptor;
 }
 

@@ -105,6 +105,21 @@ TEST_F(FlowTest, WhoIsToldToContinueHasTheTimeOfABody) {
     EXPECT_GE(elapsed(), 1s);
 }
 
+TEST_F(FlowTest, AnUrgentByteStaysInItsPlace) {
+    origin().script([](OriginConnection& connection) {
+        connection.receive();
+        connection.send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhe");
+        connection.send_urgent('l');
+        connection.send("lo");
+    });
+    Client client = connect();
+    client.send(post("/", "Content-Length: 5\r\n", "wo"));
+    client.send_urgent('r');
+    client.send("ld");
+    EXPECT_EQ(client.response().body, "hello");
+    EXPECT_EQ(origin().await_request().body, "world");
+}
+
 // Row 54
 TEST_F(FlowTest, AnUnknownExpectationIsRefused) {
     EXPECT_EQ(exchange(post("/", "Expect: 200-maybe\r\nContent-Length: 0\r\n")).status(), 417);

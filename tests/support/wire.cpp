@@ -58,6 +58,10 @@ bool Wire::wait(short events, std::chrono::milliseconds time) const {
     }
 }
 
+bool Wire::send_urgent(char byte) {
+    return ::send(descriptor_, &byte, 1, MSG_OOB | MSG_NOSIGNAL) == 1;
+}
+
 bool Wire::send(std::string_view bytes) {
     while (!bytes.empty()) {
         const auto sent = ::send(descriptor_, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);

@@ -45,6 +45,8 @@ class Wire {
 
     /// False if the other side is gone.
     bool send(std::string_view bytes);
+    /// The same of one byte, as urgent data (RFC 6093).
+    bool send_urgent(char byte);
     /// Sends until the other side has taken nothing for `quiet`, and says how much it took before.
     std::size_t send_until_stuck(std::string_view bytes, std::chrono::milliseconds quiet);
     /// Sends one piece after the other with `pause` between them, and stops as soon as the other side says something.
