@@ -564,5 +564,15 @@ TEST(Input, HoldsWhatIsNotUsedYet) {
     EXPECT_EQ(input.view(), "");
 }
 
+/// A connection may idle for hours behind a large body.
+TEST(Input, KeepsNoMemoryWhenItIsEmpty) {
+    Input input;
+    input.append(std::string(100'000, 'x'));
+    const auto* const memory = input.view().data();
+    input.consume(100'000);
+    input.append("x");
+    EXPECT_NE(input.view().data(), memory);
+}
+
 }  // namespace
 }  // namespace nsboot_lb::http::h1

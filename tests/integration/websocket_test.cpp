@@ -90,6 +90,20 @@ TEST_F(WebSocketTest, BytesRightBehindTheHeadsAreDelivered) {
     EXPECT_EQ(client.receive_exactly(24), "right behind the 101seen");
 }
 
+TEST_F(WebSocketTest, AHeadThatComesInPiecesLosesNothing) {
+    origin().script([](OriginConnection& connection) {
+        connection.receive();
+        connection.send(websocket_response.substr(0, 40));
+        EXPECT_FALSE(connection.readable_within(100ms));
+        connection.send(websocket_response.substr(40) + "right behind the 101");
+        connection.await_end();
+    });
+    Client client = connect();
+    client.send(websocket_request);
+    EXPECT_EQ(client.response_head().status(), 101);
+    EXPECT_EQ(client.receive_exactly(20), "right behind the 101");
+}
+
 TEST_F(WebSocketTest, BothDirectionsAreByteExact) {
     const std::string bytes = noise(8 * mebibyte_bytes);
     accept_and([bytes](OriginConnection& connection) {

@@ -385,6 +385,17 @@ TEST_F(TcpStreamTest, is_broken_when_the_peer_resets) {
     EXPECT_EQ(read(got).status, IoStatus::failed);
 }
 
+/// The kernel tells of a reset once: if a write was told, a read sees what looks like an end.
+TEST_F(TcpStreamTest, does_not_take_a_reset_that_a_write_was_told_of_for_an_end) {
+    const linger at_once{1, 0};
+    ASSERT_EQ(setsockopt(peer.descriptor(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once), 0);
+    peer.close();
+    EXPECT_EQ(stream.try_write("x").status, IoStatus::failed);
+    loop.turn();
+    std::string got;
+    EXPECT_EQ(read(got).status, IoStatus::failed);
+}
+
 TEST_F(TcpStreamTest, bounds_what_lies_unsent_if_asked_to) {
     EXPECT_EQ(stream.unsent_room(), SIZE_MAX);
     stream.limit_unsent(100'000);

@@ -130,6 +130,19 @@ TEST_F(ReusedConnectionTest, A408ThatCrossedTheRequestCountsAsStale) {
     EXPECT_EQ(client.exchange(get("/second")).body, "/second");
 }
 
+/// On a connection that nobody had closed it is the server's answer to this request, whatever it means by it.
+TEST_F(ReusedConnectionTest, A408OnANewConnectionOrAfterWorkIsAnAnswer) {
+    origin().script([](OriginConnection& connection) {
+        if (connection.receive().target() == "/work")
+            EXPECT_FALSE(connection.readable_within(1300ms)) << "it works for longer than a second";
+        connection.send("HTTP/1.1 408 Request Timeout\r\nContent-Length: 4\r\n\r\nslow");
+    });
+    Client client = connect();
+    EXPECT_EQ(client.exchange(get("/new")).body, "slow");
+    EXPECT_EQ(client.exchange(get("/work")).body, "slow");
+    EXPECT_EQ(origin().requests().size(), 2U);
+}
+
 TEST_F(ReusedConnectionTest, AServerThatDiesAtWorkIsBlamedAndNotAskedAgainForNothing) {
     Client client = connect();
     EXPECT_EQ(client.exchange(get("/first")).status(), 200);
