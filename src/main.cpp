@@ -105,7 +105,8 @@ int run(const std::string& file, const wiring::CommandLine& command) {
         for (const auto& error : started.error()) log::error("{}", error);
         return exit_error;
     }
-    wiring::Service service{control, [&](auto turned) { server.when_all_turn(std::move(turned)); }};
+    wiring::Service service{control, [&](auto turned) { server.when_all_turn(std::move(turned)); },
+                            std::move(inheritance.stored)};
     wiring::Admin admin{control, server, service, file};
     if (const auto applied = admin.start(inheritance.sockets); !applied) {
         log::error("{}", applied.error());

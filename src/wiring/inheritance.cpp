@@ -42,6 +42,12 @@ bool is_successor() {
     return meant;
 }
 
+/// Whether it is a socket to listen on.
+bool take(Inheritance& inheritance, const std::string& name, int descriptor) {
+    inheritance.stored[server::descriptor_name(name)].insert(identity_of(descriptor));
+    return inheritance.sockets.add(name, descriptor);
+}
+
 void inherit_from_predecessor(Inheritance& inheritance) {
     auto handover = handover_of(read_document());
     ::close(document_descriptor);
@@ -52,7 +58,7 @@ void inherit_from_predecessor(Inheritance& inheritance) {
         return;
     }
     for (const auto& [name, descriptors] : handover->sockets)
-        for (const int descriptor : descriptors) inheritance.sockets.add(name, descriptor);
+        for (const int descriptor : descriptors) take(inheritance, name, descriptor);
     inheritance.servers = std::move(handover->servers);
 }
 
@@ -61,7 +67,7 @@ void inherit_from_systemd(Inheritance& inheritance) {
     const int count = ::sd_listen_fds_with_names(1, &names);
     for (int i = 0; i < count; ++i) {
         const std::string name = names[i];
-        if (!inheritance.sockets.add(name, SD_LISTEN_FDS_START + i))
+        if (!take(inheritance, name, SD_LISTEN_FDS_START + i))
             log::warn("systemd passed a descriptor that is not a listening stream socket name={}", name);
     }
     if (names == nullptr) return;

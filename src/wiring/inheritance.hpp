@@ -10,12 +10,14 @@
 #include <boost/asio/local/stream_protocol.hpp>
 
 #include "nsboot_lb/server/server.hpp"
+#include "service.hpp"
 
 namespace nsboot_lb::wiring {
 
 struct Inheritance {
     server::InheritedSockets sockets;
     std::vector<server::ServerMemory> servers;
+    StoredSockets stored;        ///< what systemd keeps of the sockets, or may keep
     std::optional<int> channel;  ///< to the process that this one replaces, if there is one
 };
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <ctime>
 #include <span>
+#include <sys/stat.h>
 #include <utility>
 
 #include <systemd/sd-daemon.h>
@@ -34,10 +35,25 @@ bool store(const std::string& name, std::span<const int> descriptors) {
     return taken;
 }
 
+void forget(const std::string& name) {
+    sd_notify(0, ("FDSTOREREMOVE=1\nFDNAME=" + name).c_str());
+}
+
+std::set<ino_t> identities(const std::vector<int>& descriptors) {
+    std::set<ino_t> all;
+    for (const int descriptor : descriptors) all.insert(identity_of(descriptor));
+    return all;
+}
+
 }  // namespace
 
-Service::Service(boost::asio::io_context& control, WhenAllTurn when_all_turn)
-    : timer_(control), when_all_turn_(std::move(when_all_turn)) {
+ino_t identity_of(int descriptor) {
+    struct stat file{};
+    return ::fstat(descriptor, &file) == 0 ? file.st_ino : 0;
+}
+
+Service::Service(boost::asio::io_context& control, WhenAllTurn when_all_turn, StoredSockets stored)
+    : timer_(control), when_all_turn_(std::move(when_all_turn)), stored_(std::move(stored)) {
     std::uint64_t microseconds = 0;
     if (sd_watchdog_enabled(0, &microseconds) > 0) watchdog_ = std::chrono::microseconds{microseconds};
     if (watchdog_.count() != 0) feed_watchdog();
@@ -57,15 +73,16 @@ void Service::stopping() {
 }
 
 bool Service::keep(const std::vector<server::ListeningSockets>& sockets) {
-    bool kept = false;
-    auto gone = std::exchange(kept_, {});
-    for (const auto& socket : sockets) {
-        const auto name = server::descriptor_name(socket.name);
-        kept = store(name, socket.descriptors) || kept;
-        gone.erase(name);
-        kept_.insert(name);
+    StoredSockets wanted;
+    for (const auto& socket : sockets)
+        wanted[server::descriptor_name(socket.name)].merge(identities(socket.descriptors));
+    // Only all of a name can be taken out at once.
+    for (const auto& [name, before] : std::exchange(stored_, wanted)) {
+        const auto same = wanted.find(name);
+        if (same == wanted.end() || !std::ranges::includes(same->second, before)) forget(name);
     }
-    for (const auto& name : gone) sd_notify(0, ("FDSTOREREMOVE=1\nFDNAME=" + name).c_str());
+    bool kept = false;
+    for (const auto& socket : sockets) kept = store(server::descriptor_name(socket.name), socket.descriptors) || kept;
     return kept;
 }
 

@@ -3,6 +3,7 @@
 /// nothing. Control thread.
 #include <chrono>
 #include <functional>
+#include <map>
 #include <set>
 #include <string>
 #include <sys/types.h>
@@ -16,12 +17,19 @@
 
 namespace nsboot_lb::wiring {
 
+/// What systemd has in its descriptor store, by name: sockets, told from others by their inodes, since numbers of
+/// descriptors are given anew.
+using StoredSockets = std::map<std::string, std::set<ino_t>>;
+/// 0 if it is no descriptor.
+ino_t identity_of(int descriptor);
+
 class Service {
   public:
     /// Calls what it is given on the control thread as soon as every worker's loop has turned.
     using WhenAllTurn = std::function<void(std::function<void()>)>;
-    /// Feeds the watchdog from now on, if systemd asks for it, for as long as all loops turn.
-    Service(boost::asio::io_context& control, WhenAllTurn when_all_turn);
+    /// Feeds the watchdog from now on, if systemd asks for it, for as long as all loops turn. `stored` is of processes
+    /// before this one.
+    Service(boost::asio::io_context& control, WhenAllTurn when_all_turn, StoredSockets stored);
     void ready(const config::Config& config);
     void reloading();
     void stopping();
@@ -36,7 +44,7 @@ class Service {
     boost::asio::steady_timer timer_;
     const WhenAllTurn when_all_turn_;
     std::chrono::microseconds watchdog_{0};
-    std::set<std::string> kept_;  ///< names of sockets
+    StoredSockets stored_;
     bool silent_ = false;
 };
 

@@ -178,6 +178,56 @@ class KeptSocketsTest(Manager):
                 break
         self.assertEqual(message["FDNAME"], f"unix_{daemon.directory}/listener.sock")
 
+    def follow_store(self, store, until):
+        """Does to the store, inodes of sockets by name, what systemd would do, up to a notice of that kind."""
+        while until not in (message := self.next_message()):
+            if "FDSTORE" in message:
+                store.setdefault(message["FDNAME"], set()).update(os.fstat(number).st_ino for number in message["descriptors"])
+            elif "FDSTOREREMOVE" in message:
+                store.pop(message["FDNAME"], None)
+
+    def reload(self, daemon, text, store):
+        daemon.write_config(text)
+        daemon.process.send_signal(signal.SIGHUP)
+        self.follow_store(store, "RELOADING")
+        self.follow_store(store, "READY")
+
+    def counts_at_the_stop(self, pid, store):
+        os.kill(pid, signal.SIGTERM)
+        self.follow_store(store, "STOPPING")
+        return {name: len(sockets) for name, sockets in store.items()}
+
+    def test_address_of_the_admin_listener_that_changes_leaves_no_socket_of_before(self):
+        text = CONFIG.replace("$address", "127.0.0.1:0")
+        daemon = self.daemon(text)
+        store = {}
+        for address in ("127.0.0.2:0", "127.0.0.3:0", "127.0.0.1:0"):
+            self.reload(daemon, text.replace('admin: {address: "127.0.0.1:0"}', f'admin: {{address: "{address}"}}'), store)
+        self.assertEqual(self.counts_at_the_stop(daemon.process.pid, store),
+                         {"main 127.0.0.1_0": 2, f"unix_{daemon.directory}/listener.sock": 1, "admin": 1})
+
+    def test_restart_leaves_no_socket_that_the_new_configuration_does_not_have(self):
+        text = CONFIG.replace("$address", "127.0.0.1:0")
+        daemon = self.daemon(text)
+        kept = self.stored({"main 127.0.0.1_0", f"unix_{daemon.directory}/listener.sock", "admin"})
+        daemon.process.kill()
+        daemon.process.wait()
+        daemon.write_config(text.replace('  - {address: "unix:$dir/listener.sock", name: local}\n', "")
+                            .replace('admin: {address: "127.0.0.1:0"}', 'admin: {address: "127.0.0.2:0"}'))
+        store = {name: {os.fstat(number).st_ino for number in numbers} for name, numbers in kept.items()}
+        before = store["admin"]
+        next_one = self.restart(daemon.directory / "nsboot-lb.yaml", kept)
+        self.addCleanup(next_one.stop)
+        self.assertEqual(self.counts_at_the_stop(next_one.process.pid, store), {"main 127.0.0.1_0": 2, "admin": 1})
+        self.assertFalse(before & store["admin"])
+
+    def test_hot_upgrade_leaves_no_socket_that_the_new_configuration_does_not_have(self):
+        text = CONFIG.replace("$address", "127.0.0.1:0")
+        daemon = self.daemon(text, kind=UpgradedDaemon)
+        daemon.write_config(text.replace('  - {address: "unix:$dir/listener.sock", name: local}\n', ""))
+        daemon.upgrade()
+        self.assertEqual(self.counts_at_the_stop(daemon.pid, {}), {"main 127.0.0.1_0": 2, "admin": 1})
+
     def test_socket_file_outlives_the_daemon_only_if_somebody_keeps_the_socket(self):
         daemon = self.daemon(CONFIG.replace("$address", "127.0.0.1:0"))
         file = daemon.directory / "listener.sock"
