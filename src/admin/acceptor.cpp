@@ -35,9 +35,15 @@ std::string text_of(const tcp::endpoint& endpoint) {
 void remove_dead_socket(asio::io_context& io, const std::string& path) {
     struct stat status{};
     if (::lstat(path.c_str(), &status) != 0 || !S_ISSOCK(status.st_mode)) return;
-    stream_protocol::socket probe(io);
+    stream_protocol::socket probe(io, stream_protocol());
     error_code error;
-    probe.connect(stream_protocol::endpoint(path), error);
+    // It would wait where a living one's backlog is full.
+    probe.non_blocking(true, error);
+    if (!error) probe.native_non_blocking(true, error);
+    const stream_protocol::endpoint endpoint(path);
+    if (error) return;
+    if (::connect(probe.native_handle(), endpoint.data(), static_cast<socklen_t>(endpoint.size())) != 0)
+        error.assign(errno, boost::system::system_category());
     if (error == asio::error::connection_refused) ::unlink(path.c_str());
 }
 

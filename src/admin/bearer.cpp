@@ -2,11 +2,14 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <fstream>
+
+#include "nsboot_lb/base/read_file.hpp"
 
 namespace nsboot_lb::admin {
 
 namespace {
+
+constexpr std::size_t max_token_file_bytes = 64UZ << 10;
 
 bool equal_in_constant_time(std::string_view given, std::string_view token) {
     volatile unsigned difference = given.size() == token.size() ? 0 : 1;
@@ -23,9 +26,9 @@ bool equal_ignoring_case(std::string_view a, std::string_view lower) {
 }  // namespace
 
 std::expected<std::string, std::string> read_token(const std::string& file) {
-    std::ifstream stream(file);
-    std::string line;
-    if (!std::getline(stream, line)) return std::unexpected("cannot read a token from " + file);
+    const auto text = base::read_file(file, max_token_file_bytes);
+    if (!text) return std::unexpected("cannot read a token from " + file + ": " + text.error().why);
+    const std::string line = text->substr(0, text->find('\n'));
     constexpr std::string_view space = " \t\r";
     const std::size_t first = line.find_first_not_of(space);
     if (first == std::string::npos) return std::unexpected("the first line of " + file + " is empty");

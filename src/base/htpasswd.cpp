@@ -2,10 +2,8 @@
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <cstdint>
 #include <cstring>
-#include <fstream>
 #include <functional>
 #include <map>
 #include <mutex>
@@ -17,6 +15,7 @@
 #include <openssl/hmac.h>
 #include <openssl/rand.h>
 
+#include "nsboot_lb/base/read_file.hpp"
 #include "password_hash.hpp"
 
 namespace nsboot_lb::base {
@@ -141,14 +140,10 @@ std::expected<Htpasswd, std::string> Htpasswd::parse(std::string_view text, std:
 }
 
 std::expected<Htpasswd, std::string> Htpasswd::load(const std::filesystem::path& file, const Htpasswd* before) {
-    std::ifstream stream(file, std::ios::binary);
-    if (!stream) return std::unexpected(file.string() + ": " + std::strerror(errno));
-    std::string text(max_file_bytes + 1, '\0');
-    stream.read(text.data(), static_cast<std::streamsize>(text.size()));
-    if (stream.bad()) return std::unexpected(file.string() + ": " + std::strerror(errno));
-    text.resize(static_cast<std::size_t>(stream.gcount()));
-    if (text.size() > max_file_bytes) return std::unexpected(file.string() + ": larger than 1 MiB");
-    return parse(text, file.string(), before);
+    const auto text = read_file(file, max_file_bytes + 1);
+    if (!text) return std::unexpected(file.string() + ": " + text.error().why);
+    if (text->size() > max_file_bytes) return std::unexpected(file.string() + ": larger than 1 MiB");
+    return parse(*text, file.string(), before);
 }
 
 Htpasswd::Htpasswd(std::unique_ptr<Users> users) : users_(std::move(users)) {}

@@ -2,13 +2,12 @@
 
 #include <array>
 #include <cerrno>
-#include <fcntl.h>
 #include <filesystem>
-#include <fstream>
 #include <system_error>
 #include <unistd.h>
 
 #include "nsboot_lb/base/htpasswd.hpp"
+#include "nsboot_lb/base/read_file.hpp"
 #include "texts.hpp"
 
 namespace nsboot_lb::config {
@@ -16,6 +15,8 @@ namespace nsboot_lb::config {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr std::size_t max_secret_bytes = 1UZ << 20;
 
 std::string reason(int error) {
     return std::generic_category().message(error);
@@ -30,19 +31,15 @@ std::string hint_for(int error, std::string_view right) {
 
 /// Opening is the test: a mode's bits do not tell what access control lists and read-only mounts allow.
 bool check_readable(const Node& at, const std::string& what, const std::string& path, Reader& reader) {
-    std::error_code ignored;
-    if (fs::is_directory(path, ignored)) {
-        reader.error(at, "the " + what + " " + path + " is a directory", "name a file in it");
-        return false;
-    }
-    const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (file < 0) {
-        const int error = errno;
-        reader.error(at, "cannot read the " + what + " " + path + ": " + reason(error), hint_for(error, "read it"));
-        return false;
-    }
-    ::close(file);
-    return true;
+    const auto unreadable = base::why_unreadable(path);
+    if (!unreadable) return true;
+    const auto& [why, hint, number] = *unreadable;
+    if (number == EISDIR)
+        reader.error(at, "the " + what + " " + path + " is a directory", hint);
+    else
+        reader.error(at, "cannot read the " + what + " " + path + ": " + why,
+                     hint.empty() ? hint_for(number, "read it") : hint);
+    return false;
 }
 
 void check_passwords(const Node& at, const std::string& path, Reader& reader) {
@@ -56,19 +53,15 @@ void check_passwords(const Node& at, const std::string& path, Reader& reader) {
 
 /// Line ends behind it do not count.
 void check_key(const Node& at, const std::string& path, Reader& reader) {
-    std::ifstream file(path, std::ios::binary);
-    char c = '\n';
-    while (file.get(c) && (c == '\n' || c == '\r')) {
-    }
-    if (c == '\n' || c == '\r') reader.error(at, "the key file " + path + " is empty", "put a secret into it");
+    const auto key = base::read_file(path, max_secret_bytes);
+    if (!key || key->find_first_not_of("\r\n") == std::string::npos)
+        reader.error(at, "the key file " + path + " is empty", "put a secret into it");
 }
 
 /// Only a warning: it is read again at each change, and may be filled in at any time.
 void check_token(const Node& at, const std::string& path, Reader& reader) {
-    std::ifstream file(path, std::ios::binary);
-    std::string line;
-    std::getline(file, line);
-    if (line.find_first_not_of(" \t\r") == std::string::npos)
+    const auto text = base::read_file(path, max_secret_bytes).value_or("");
+    if (text.substr(0, text.find('\n')).find_first_not_of(" \t\r") == std::string::npos)
         reader.problems().warning(at.mark,
                                   "token_file: the first line of " + path + " is empty, so nobody can change anything",
                                   "put a token into it");

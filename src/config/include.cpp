@@ -3,13 +3,12 @@
 #include <algorithm>
 #include <cerrno>
 #include <expected>
-#include <fstream>
 #include <glob.h>
-#include <system_error>
 #include <unordered_map>
 #include <utility>
 #include <vector>
 
+#include "nsboot_lb/base/read_file.hpp"
 #include "nsboot_lb/base/units.hpp"
 #include "yaml.hpp"
 
@@ -24,28 +23,11 @@ constexpr std::string_view glob_characters = "*?[\\";
 
 /// Everything of a file, or more than is allowed, so that too much shows.
 base::Parsed<std::string> read_file(const fs::path& file) {
-    const auto failure = [](int error) {
-        const auto* hint = error == EISDIR   ? "name a file in it"
-                           : error == EACCES ? "give the user who runs this the right to read it"
-                                             : "";
-        return std::unexpected(
-            base::UnitError{"cannot read the file: " + std::generic_category().message(error), hint});
-    };
-    std::error_code ignored;
-    if (fs::is_directory(file, ignored)) return failure(EISDIR);
-    errno = 0;
-    std::ifstream stream(file, std::ios::binary);
-    if (!stream) return failure(errno != 0 ? errno : EIO);
-    static constexpr std::size_t step_bytes = 64UZ << 10;
-    std::string text;
-    while (stream && text.size() <= max_file_bytes) {
-        const auto read = text.size();
-        text.resize(read + step_bytes);
-        stream.read(text.data() + read, step_bytes);
-        text.resize(read + static_cast<std::size_t>(stream.gcount()));
-    }
-    if (stream.bad()) return failure(EIO);
-    return text;
+    auto text = base::read_file(file, max_file_bytes + 1);
+    if (text) return std::move(*text);
+    auto& [why, hint, number] = text.error();
+    if (number == EACCES) hint = "give the user who runs this the right to read it";
+    return std::unexpected(base::UnitError{"cannot read the file: " + why, hint});
 }
 
 /// A directory's name as part of a pattern, in which it stands for itself.

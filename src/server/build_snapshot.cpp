@@ -2,12 +2,12 @@
 
 #include <algorithm>
 #include <chrono>
-#include <fstream>
 #include <iterator>
 #include <map>
 #include <set>
 #include <utility>
 
+#include "nsboot_lb/base/read_file.hpp"
 #include "nsboot_lb/config/identity.hpp"
 #include "nsboot_lb/filter/filters.hpp"
 #include "nsboot_lb/upstream/balancer.hpp"
@@ -16,13 +16,14 @@ namespace nsboot_lb::server {
 
 namespace {
 
+constexpr std::size_t max_key_bytes = 1UZ << 20;
+
 using Errors = std::vector<std::string>;
 using PoolIndex = std::map<std::string, std::size_t, std::less<>>;
 
 std::string read_key(const config::Pool& pool, Errors& errors) {
     if (pool.cookie.key_file.empty()) return {};
-    std::ifstream file{pool.cookie.key_file, std::ios::binary};
-    std::string key{std::istreambuf_iterator<char>{file}, std::istreambuf_iterator<char>{}};
+    auto key = base::read_file(pool.cookie.key_file, max_key_bytes).value_or("");
     while (!key.empty() && (key.back() == '\n' || key.back() == '\r')) key.pop_back();
     if (key.empty()) errors.push_back("pool " + pool.name + ": cannot read a key from " + pool.cookie.key_file);
     return key;

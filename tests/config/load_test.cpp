@@ -2,8 +2,13 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <fcntl.h>
 #include <filesystem>
 #include <fstream>
+#include <functional>
+#include <future>
+#include <regex>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <gmock/gmock.h>
@@ -215,6 +220,66 @@ TEST(Load, AMissingFileIsAProblem) {
     EXPECT_EQ(result.problems[0].text(),
               "/nonexistent/nsboot-lb.yaml:1:1: error: cannot read the file: No such file or directory; make it, or "
               "name another with --config");
+}
+
+/// A FIFO whose reader would wait for ever.
+class Fifo {
+  public:
+    explicit Fifo(const std::string& name) : path_(testing::TempDir() + name) {
+        std::filesystem::remove(path_);
+        EXPECT_EQ(::mkfifo(path_.c_str(), 0600), 0);
+    }
+    Fifo(const Fifo&) = delete;
+    Fifo& operator=(const Fifo&) = delete;
+    ~Fifo() { std::filesystem::remove(path_); }
+    const std::string& path() const { return path_; }
+    /// Whoever waits finds the end of the file.
+    void release() const {
+        const int writer = ::open(path_.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+        if (writer >= 0) ::close(writer);
+    }
+
+  private:
+    std::string path_;
+};
+
+/// All problems of loading, which must not wait for the FIFO.
+std::string problems_with(const Fifo& fifo, const std::function<LoadResult()>& load) {
+    auto loading = std::async(std::launch::async, load);
+    while (loading.wait_for(10s) != std::future_status::ready) {
+        ADD_FAILURE() << "it waits for a writer";
+        fifo.release();
+    }
+    std::string all;
+    for (const auto& problem : loading.get().problems) all += problem.text() + "\n";
+    return all;
+}
+
+TEST(Load, AFileThatIsAFifoIsRefused) {
+    const Fifo fifo("nsboot-lb-load.fifo");
+    EXPECT_EQ(problems_with(fifo, [&] { return load(fifo.path()); }),
+              fifo.path() + ":1:1: error: cannot read the file: it is a FIFO; name a regular file\n");
+}
+
+TEST(Load, EveryFileThatIsNamedMustBeARegularOne) {
+    const Fifo fifo("nsboot-lb-load.fifo");
+    const auto expect = [&](const std::string& text, const std::string& problem) {
+        EXPECT_THAT(
+            problems_with(
+                fifo,
+                [&] { return load_text(std::regex_replace(text, std::regex("\\$fifo"), fifo.path()), "t.yaml"); }),
+            HasSubstr(problem + " " + fifo.path() + ": it is a FIFO; name a regular file\n"));
+    };
+    const std::string server = "listeners: [{address: 127.0.0.1:0}]\n";
+    const std::string pool = server + "pools: {p: {servers: [a:1]}}\n";
+    expect(pool + "routes: [{pool: p, basic_auth: {file: $fifo}}]\n", "cannot read the password file");
+    expect(pool + "routes: [{pool: p}]\nadmin: {address: 127.0.0.1:0, token_file: $fifo}\n",
+           "cannot read the token file");
+    expect(server + "routes: [{pool: p}]\npools: {p: {servers: [a:1], balance: cookie, cookie: {key_file: $fifo}}}\n",
+           "cannot read the key file");
+    EXPECT_THAT(problems_with(
+                    fifo, [&] { return load_text(std::string(minimal) + "include: " + fifo.path() + "\n", "t.yaml"); }),
+                HasSubstr("include: " + fifo.path() + ": cannot read the file: it is a FIFO; name a regular file\n"));
 }
 
 TEST(Load, WithoutFilesNothingIsLookedAt) {

@@ -4,6 +4,7 @@
 #include <memory>
 #include <signal.h>
 #include <string>
+#include <sys/stat.h>
 #include <vector>
 
 #include <gmock/gmock.h>
@@ -300,6 +301,20 @@ TEST(Reload, AFileThatIsGoneChangesNothing) {
     daemon.signal(SIGHUP);
     daemon.await_log("nsboot-lb.yaml", before);
     EXPECT_EQ(daemon.connect().exchange(get("/version")).body, "one");
+}
+
+TEST(Reload, DoesNotWaitForAFileThatIsAFifo) {
+    const Origin origin;
+    const auto config = substitute(reload_config, {{"$server", origin.address()}, {"$version", "one"}});
+    Daemon daemon{config};
+    const auto before = daemon.log_position();
+    ASSERT_EQ(::mkfifo((daemon.directory() / "parts").c_str(), 0600), 0);
+    daemon.rewrite_config(config + "include: [parts]\n");
+    daemon.signal(SIGHUP);
+    daemon.await_log("parts: cannot read the file: it is a FIFO", before);
+    EXPECT_EQ(daemon.connect().exchange(get("/version")).body, "one");
+    daemon.signal(SIGTERM);
+    EXPECT_EQ(daemon.wait_exit(patience), 0);
 }
 
 TEST(Logs, AreReopenedForLogrotate) {
