@@ -63,6 +63,10 @@ void Names::follow(const config::Config& config) {
     resolver_.follow(followed_, std::exchange(prepared_, {}));
 }
 
+void Names::forget_prepared() {
+    resolver_.follow(followed_);
+}
+
 upstream::Addresses Names::addresses() const {
     auto all = prepared_.addresses;
     for (const auto& [host, answer] : resolver_.addresses()) all[host] = answer;

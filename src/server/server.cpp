@@ -184,6 +184,7 @@ class Server::Impl {
         statistics_.config_loaded(result.successful, std::chrono::system_clock::now());
         for (const auto& problem : result.problems) log::warn("configuration: {}", problem);
         if (!result.successful) {
+            names_.forget_prepared();
             log::error("configuration refused, the old one goes on serving file={}", config_file_);
             co_return;
         }

@@ -52,12 +52,18 @@ class LookUps::Core : public std::enable_shared_from_this<Core> {
   public:
     explicit Core(asio::io_context& loop) : loop_(loop) { outlet_->loop = &loop; }
 
-    void start(const std::string& host, Done done) {
+    std::uint64_t start(const std::string& host, Done done) {
         if (!work_) work_.emplace(loop_.get_executor());
         const auto number = next_++;
         waiting_.emplace(number, std::move(done));
         queue_.emplace_back(number, host);
         run_more();
+        return number;
+    }
+    void cancel(std::uint64_t number) {
+        std::erase_if(queue_, [&](const auto& queued) { return queued.first == number; });
+        waiting_.erase(number);
+        if (waiting_.empty()) work_.reset();
     }
     void stop() {
         {
@@ -114,8 +120,12 @@ LookUps::~LookUps() {
     core_->stop();
 }
 
-void LookUps::start(const std::string& host, Done done) {
-    core_->start(host, std::move(done));
+std::uint64_t LookUps::start(const std::string& host, Done done) {
+    return core_->start(host, std::move(done));
+}
+
+void LookUps::cancel(std::uint64_t number) {
+    core_->cancel(number);
 }
 
 }  // namespace nsboot_lb::upstream

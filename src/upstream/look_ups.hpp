@@ -1,6 +1,7 @@
 #pragma once
 /// Name look-ups by the system's resolver, on threads that nobody ever waits for: it may take its half minute, and
 /// cannot be interrupted. Belongs to one thread and calls back on its loop; the Resolver has one.
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -24,7 +25,9 @@ class LookUps {
     LookUps& operator=(const LookUps&) = delete;
 
     /// `done` is called from the loop, which has work until then.
-    void start(const std::string& host, Done done);
+    std::uint64_t start(const std::string& host, Done done);
+    /// Of a start() whose `done` is not to be called any more. Nobody is asked, unless that has begun.
+    void cancel(std::uint64_t number);
 
   private:
     class Core;

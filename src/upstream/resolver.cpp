@@ -1,6 +1,7 @@
 #include "nsboot_lb/upstream/resolver.hpp"
 
 #include <algorithm>
+#include <cstdint>
 #include <optional>
 #include <utility>
 
@@ -59,13 +60,14 @@ class Resolver::Core : public std::enable_shared_from_this<Core> {
     struct Preparation {
         Preparation(asio::io_context& control, std::function<void()> on_ready)
             : patience(control), ready(std::move(on_ready)) {}
-        std::set<std::string, std::less<>> missing;
+        std::map<std::string, std::uint64_t, std::less<>> missing;  ///< and the number of the look-up
         asio::steady_timer patience;
         std::function<void()> ready;
     };
     /// A name that is looked up again and again.
     struct Followed {
         explicit Followed(asio::io_context& control) : timer(control) {}
+        std::optional<std::uint64_t> look_up;  ///< that is going on
         asio::steady_timer timer;
         std::chrono::milliseconds interval{0};
     };
@@ -73,12 +75,14 @@ class Resolver::Core : public std::enable_shared_from_this<Core> {
     bool take(const std::string& host, const Answer& answer);
     void wait(const std::string& host, const std::shared_ptr<Followed>& followed);
     void finish(const std::shared_ptr<Preparation>& preparation);
+    void give_up_all_but(const Names& names);
 
     asio::io_context& control_;
     std::optional<LookUps> look_ups_;
     Listener listener_;
     Addresses known_;
     std::set<std::string, std::less<>> failing_;
+    std::set<std::shared_ptr<Preparation>> preparations_;  ///< that miss something
     std::map<std::string, std::shared_ptr<Followed>, std::less<>> followed_;
     bool stopped_ = false;
 };
@@ -94,7 +98,7 @@ bool Resolver::Core::take(const std::string& host, const Answer& answer) {
 void Resolver::Core::prepare(const Names& names, std::chrono::milliseconds patience, std::function<void()> ready) {
     auto preparation = std::make_shared<Preparation>(control_, std::move(ready));
     for (const auto& [host, interval] : names)
-        if (!known_.contains(host)) preparation->missing.insert(host);
+        if (!known_.contains(host)) preparation->missing.emplace(host, 0);
     if (preparation->missing.empty()) {
         asio::post(control_, [self = shared_from_this(), preparation] { self->finish(preparation); });
         return;
@@ -103,15 +107,20 @@ void Resolver::Core::prepare(const Names& names, std::chrono::milliseconds patie
     preparation->patience.async_wait([self = shared_from_this(), preparation](const error_code& error) {
         if (!error) self->finish(preparation);
     });
-    for (const auto& host : std::set{preparation->missing})
-        look_ups_->start(host, [self = shared_from_this(), this, host, preparation](const Answer& answer) {
-            const bool late = !preparation->ready;
-            const bool changed = take(host, answer);
-            preparation->missing.erase(host);
-            if (preparation->missing.empty()) finish(preparation);
-            // A snapshot was built without it.
-            if (late && changed && listener_.changed) listener_.changed();
-        });
+    preparations_.insert(preparation);
+    for (auto& [missing, number] : preparation->missing)
+        number = look_ups_->start(missing,
+                                  [self = shared_from_this(), this, host = missing, preparation](const Answer& answer) {
+                                      const bool late = !preparation->ready;
+                                      const bool changed = take(host, answer);
+                                      preparation->missing.erase(host);
+                                      if (preparation->missing.empty()) {
+                                          preparations_.erase(preparation);
+                                          finish(preparation);
+                                      }
+                                      // A snapshot was built without it.
+                                      if (late && changed && listener_.changed) listener_.changed();
+                                  });
 }
 
 void Resolver::Core::finish(const std::shared_ptr<Preparation>& preparation) {
@@ -120,14 +129,30 @@ void Resolver::Core::finish(const std::shared_ptr<Preparation>& preparation) {
     if (ready && !stopped_) ready();
 }
 
-void Resolver::Core::follow(const Names& names, Prepared prepared) {
-    known_.merge(prepared.addresses);
-    failing_.merge(prepared.failing);
+void Resolver::Core::give_up_all_but(const Names& names) {
+    std::erase_if(preparations_, [&](const auto& preparation) {
+        std::erase_if(preparation->missing, [&](const auto& missing) {
+            if (names.contains(missing.first)) return false;
+            look_ups_->cancel(missing.second);
+            return true;
+        });
+        if (!preparation->missing.empty()) return false;
+        if (preparation->ready)
+            asio::post(control_, [self = shared_from_this(), preparation] { self->finish(preparation); });
+        return true;
+    });
     std::erase_if(followed_, [&](auto& followed) {
         if (names.contains(followed.first)) return false;
         followed.second->timer.cancel();
+        if (const auto number = followed.second->look_up) look_ups_->cancel(*number);
         return true;
     });
+}
+
+void Resolver::Core::follow(const Names& names, Prepared prepared) {
+    known_.merge(prepared.addresses);
+    failing_.merge(prepared.failing);
+    give_up_all_but(names);
     std::erase_if(known_, [&](const auto& known) { return !names.contains(known.first); });
     std::erase_if(failing_, [&](const auto& host) { return !names.contains(host); });
     for (const auto& [host, interval] : names) {
@@ -145,7 +170,8 @@ void Resolver::Core::wait(const std::string& host, const std::shared_ptr<Followe
     followed->timer.expires_after(interval);
     followed->timer.async_wait([self = shared_from_this(), host, followed](const error_code& error) {
         if (error || self->stopped_) return;
-        self->look_ups_->start(host, [self, host, followed](const Answer& answer) {
+        followed->look_up = self->look_ups_->start(host, [self, host, followed](const Answer& answer) {
+            followed->look_up.reset();
             // Another configuration may have come meanwhile.
             const auto current = self->followed_.find(host);
             if (current == self->followed_.end() || current->second != followed) return;
@@ -161,6 +187,7 @@ void Resolver::Core::stop() {
     look_ups_.reset();
     for (auto& [host, followed] : followed_) followed->timer.cancel();
     followed_.clear();
+    preparations_.clear();
 }
 
 Resolver::Resolver(asio::io_context& control, Listener listener)

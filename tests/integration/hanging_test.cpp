@@ -44,6 +44,7 @@ class Hanging {
         return {"LD_PRELOAD=" NSBOOT_HANGING, "HANGING_LOCK=" + lock().string(), "HANGING_DISK=" + disk().string(),
                 std::string{"HANGING_NAME="} + host, "HANGING_ASKED=" + asked().string()};
     }
+    void forget_look_ups() const { std::filesystem::remove(asked()); }
     void await_look_up() const {
         const auto deadline = std::chrono::steady_clock::now() + patience;
         while (!exists(asked()))
@@ -213,6 +214,22 @@ TEST_F(HangingNameTest, IsNotWaitedForLongAndItsServerJoinsLater) {
 
     names_.go_on();
     await_server("\"name\":\"s1\",\"address\":\"127.0.0.1:" + port() + "\"");
+}
+
+TEST_F(HangingNameTest, IsForgottenWhereTheReloadIsRefused) {
+    const Origin occupied;
+    const auto wanted = substitute(config(std::string{Hanging::host} + ":" + port()),
+                                   {{"passive_health:", "resolve_interval: 1h, passive_health:"}});
+    const auto more = R"({address: "127.0.0.1:0"}, {address: ")" + occupied.address() + "\"}";
+    daemon_.rewrite_config(substitute(wanted, {{R"({address: "127.0.0.1:0"}])", more + "]"}}));
+    EXPECT_EQ(daemon_.admin_post("/api/v1/reload").status(), 422);
+    names_.await_look_up();
+    names_.forget_look_ups();
+
+    // A name that is still known would not be asked for.
+    daemon_.rewrite_config(wanted);
+    EXPECT_EQ(daemon_.admin_post("/api/v1/reload").status(), 200);
+    names_.await_look_up();
 }
 
 TEST_F(HangingNameTest, AnswersAreUsedWhateverHasBecomeOfTheConfigurationsFiles) {

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "look_ups.hpp"
 #include "pools.hpp"
 
 namespace nsboot_lb::upstream::testing {
@@ -108,6 +109,28 @@ TEST_F(Resolving, ANameThatAnswersTooLateForTheSnapshotMakesAnother) {
     control.run();
     EXPECT_EQ(order, "ready");
     EXPECT_TRUE(resolver->addresses().contains("localhost"));
+}
+
+TEST_F(Resolving, AnAnswerThatNobodyWantsAnyMoreIsForgotten) {
+    int ready = 0;
+    resolver->prepare({{"localhost", 30s}, {impossible, 30s}}, 30s, [&] { ++ready; });
+    resolver->follow({});
+    control.run();
+    EXPECT_EQ(ready, 1) << "there is nothing left to wait for";
+    EXPECT_THAT(resolver->addresses(), IsEmpty());
+    EXPECT_THAT(failing, IsEmpty());
+    EXPECT_EQ(changes, 0);
+}
+
+TEST_F(Resolving, LookUpsThatAreCancelledAreNotAnswered) {
+    LookUps look_ups{control};
+    int answers = 0;
+    std::vector<std::uint64_t> numbers;
+    for (std::size_t i = 0; i < 3 * LookUps::most_at_once; ++i)
+        numbers.push_back(look_ups.start("localhost", [&](const Answer&) { ++answers; }));
+    for (std::size_t i = 1; i < numbers.size(); ++i) look_ups.cancel(numbers[i]);
+    control.run();
+    EXPECT_EQ(answers, 1);
 }
 
 TEST_F(Resolving, FollowsNamesAndTellsOfFailuresOnce) {

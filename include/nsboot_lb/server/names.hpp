@@ -25,6 +25,8 @@ class Names {
     void prepare_now(const config::Config& config);
     /// The names of the configuration in force: looked up again and again from now on, and no others.
     void follow(const config::Config& config);
+    /// The configuration that names were prepared for has come to nothing: what was for it alone is forgotten.
+    void forget_prepared();
     /// The last good answers.
     upstream::Addresses addresses() const;
 

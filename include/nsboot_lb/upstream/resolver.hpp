@@ -54,7 +54,7 @@ class Resolver {
     /// Calls `ready` (not from within) when each has an answer or has failed, at the latest after `patience`.
     void prepare(const Names& names, std::chrono::milliseconds patience, std::function<void()> ready);
     /// Looks these up again and again from now on, and no others: at their intervals, and every second at least while a
-    /// name has no address at all. Forgets the answers for the others.
+    /// name has no address at all. Forgets the answers for the others, and those still to come for what was prepared.
     void follow(const Names& names, Prepared prepared = {});
 
     const Addresses& addresses() const;
