@@ -2,7 +2,8 @@
 
 #include <chrono>
 #include <exception>
-#include <set>
+#include <map>
+#include <optional>
 #include <unistd.h>
 #include <utility>
 #include <vector>
@@ -58,15 +59,19 @@ class AdminServer::Impl {
     void stop() {
         stopping_ = true;
         acceptor_.close();
-        for (Session* const session : sessions_) session->close();
+        for (const auto& [session, address] : sessions_) session->close();
     }
     void set_access(const config::Admin& config) {
         allow_ = config.allow;
         api_.set_access(config);
+        for (auto& [session, address] : sessions_)
+            if (session->peer() == Session::Peer::allowed && !is_allowed(address)) session->disallow();
     }
     Acceptor& acceptor() { return acceptor_; }
 
   private:
+    using Address = std::optional<base::IpAddress>;
+
     static asio::awaitable<void> accept_connections(std::shared_ptr<Impl> self) {
         asio::steady_timer pause(self->io_);
         while (!self->stopping_) {
@@ -86,24 +91,24 @@ class AdminServer::Impl {
         Socket socket(io_);
         const auto error = co_await acceptor_.accept(socket);
         if (error || stopping_) co_return false;
-        const auto peer = peer_of(socket);
-        if (make_room(peer)) asio::co_spawn(io_, serve(self, std::move(socket), peer), report_exception);
+        const auto address = peer_address(socket);
+        const auto peer = peer_of(address);
+        if (make_room(peer)) asio::co_spawn(io_, serve(self, std::move(socket), peer, address), report_exception);
         co_return true;
     }
 
-    static asio::awaitable<void> serve(std::shared_ptr<Impl> self, Socket socket, Session::Peer peer) {
+    static asio::awaitable<void> serve(std::shared_ptr<Impl> self, Socket socket, Session::Peer peer, Address address) {
         Session session(std::move(socket), self->api_, peer);
-        const Registration registration(*self, session);
+        const Registration registration(*self, session, address);
         co_await session.run();
     }
 
     /// Whoever may open a unix socket is allowed: its file's permissions are its allow list.
-    Session::Peer peer_of(const Socket& socket) const {
+    Session::Peer peer_of(const Address& address) const {
         if (acceptor_.address().starts_with("unix:")) return Session::Peer::local;
-        const auto address = peer_address(socket);
-        const bool allowed = address && base::any_contains(allow_, *address);
-        return allowed ? Session::Peer::allowed : Session::Peer::not_allowed;
+        return is_allowed(address) ? Session::Peer::allowed : Session::Peer::not_allowed;
     }
+    bool is_allowed(const Address& address) const { return address && base::any_contains(allow_, *address); }
 
     /// Whether a newcomer finds a place, if need be that of the connection that has been silent longest: else those who
     /// connect and say nothing would keep out everybody. Peers that are not allowed go by themselves.
@@ -111,7 +116,7 @@ class AdminServer::Impl {
         const bool allowed = peer != Session::Peer::not_allowed;
         Session* longest = nullptr;
         std::size_t count = 0;
-        for (Session* const session : sessions_) {
+        for (const auto& [session, address] : sessions_) {
             if (session->closed() || (session->peer() != Session::Peer::not_allowed) != allowed) continue;
             ++count;
             if (!session->waiting_since()) continue;
@@ -126,8 +131,8 @@ class AdminServer::Impl {
     /// Keeps a session where stop() finds it, for as long as its coroutine lasts.
     class Registration {
       public:
-        Registration(Impl& impl, Session& session) : impl_(impl), session_(session) {
-            impl_.sessions_.insert(&session_);
+        Registration(Impl& impl, Session& session, const Address& address) : impl_(impl), session_(session) {
+            impl_.sessions_.emplace(&session_, address);
         }
         ~Registration() { impl_.sessions_.erase(&session_); }
         Registration(const Registration&) = delete;
@@ -142,7 +147,7 @@ class AdminServer::Impl {
     Acceptor acceptor_;
     std::vector<base::Cidr> allow_;
     Api api_;
-    std::set<Session*> sessions_;
+    std::map<Session*, Address> sessions_;
     bool stopping_ = false;
 };
 

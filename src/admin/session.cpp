@@ -108,8 +108,8 @@ asio::awaitable<bool> Session::serve() {
         if (refusal) co_await send(parser.get(), std::move(*refusal), false);
         co_return false;
     }
-    const bool keep_alive = parser.get().keep_alive() && peer_ != Peer::not_allowed;
     ApiResponse response = co_await answer(parser.get());
+    const bool keep_alive = parser.get().keep_alive() && peer_ != Peer::not_allowed;
     const bool sent = co_await send(parser.get(), std::move(response), keep_alive);
     co_return sent&& keep_alive;
 }

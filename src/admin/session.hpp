@@ -31,6 +31,8 @@ class Session {
     boost::asio::awaitable<void> run();
     /// Ends run() soon.
     void close();
+    /// It gets the answer that it waits for, and no other.
+    void disallow() { peer_ = Peer::not_allowed; }
     Peer peer() const { return peer_; }
     bool closed() const { return closed_; }
     /// Since when it has been waiting for a request, or for the rest of one; nothing while it answers.
@@ -49,7 +51,7 @@ class Session {
     boost::asio::awaitable<ApiResponse> answer(const Request& request) const;
 
     const Api& api_;
-    const Peer peer_;
+    Peer peer_;
     const std::chrono::steady_clock::time_point end_;  ///< of all, whatever happens
     std::optional<std::chrono::steady_clock::time_point> waiting_since_;
     bool closed_ = false;

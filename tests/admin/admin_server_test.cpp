@@ -224,6 +224,32 @@ TEST_F(AdminServerTest, an_address_that_is_not_allowed_gets_403_until_it_is) {
     EXPECT_THAT(Client(port).ask("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"), StartsWith("HTTP/1.1 200 OK\r\n"));
 }
 
+TEST_F(AdminServerTest, an_address_that_is_no_longer_allowed_gets_403_on_an_open_connection) {
+    const std::uint16_t port = start_on_loopback();
+    constexpr auto request = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
+    Client out(port, "127.0.0.1");
+    Client still_in(port, "127.0.0.2");
+    EXPECT_THAT(out.ask(request), StartsWith("HTTP/1.1 200 OK\r\n"));
+    EXPECT_THAT(still_in.ask(request), StartsWith("HTTP/1.1 200 OK\r\n"));
+    config::Admin config;
+    config.allow = {*base::Cidr::parse("127.0.0.2")};
+    on_control_thread([&] { server_->set_access(config); });
+    EXPECT_THAT(out.ask(request), StartsWith("HTTP/1.1 403 Forbidden\r\n"));
+    EXPECT_TRUE(out.ends_cleanly());
+    EXPECT_THAT(still_in.ask(request), StartsWith("HTTP/1.1 200 OK\r\n"));
+}
+
+TEST_F(AdminServerTest, who_shuts_itself_out_is_answered_once_more) {
+    daemon_.reload = [this]() -> asio::awaitable<ReloadResult> {
+        server_->set_access({});
+        co_return ReloadResult{.successful = true};
+    };
+    Client client(start_on_loopback());
+    EXPECT_THAT(client.ask("POST /api/v1/reload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n"),
+                StartsWith("HTTP/1.1 200 OK\r\n"));
+    EXPECT_TRUE(client.ends_cleanly());
+}
+
 TEST_F(AdminServerTest, what_is_not_http_is_400_and_the_end) {
     Client client(start_on_loopback());
     EXPECT_THAT(client.ask("\x16\x03\x01 hello\r\n\r\n"), StartsWith("HTTP/1.1 400 Bad Request\r\n"));
@@ -372,6 +398,26 @@ TEST_F(AdminServerTest, replaces_the_socket_of_a_dead_process_but_not_of_a_livin
     std::ofstream(file("precious")) << "data";
     EXPECT_FALSE(on_control_thread([&] { return AdminServer::start(io_, config, daemon_).has_value(); }));
     EXPECT_EQ(std::filesystem::file_size(file("precious")), 4U);
+}
+
+TEST_F(AdminServerTest, a_living_socket_whose_backlog_is_full_is_not_waited_for) {
+    config::Admin config;
+    config.address.unix_path = file("admin.sock");
+    const asio::local::stream_protocol::endpoint endpoint(file("admin.sock"));
+    asio::io_context io;
+    asio::local::stream_protocol::acceptor busy(io);
+    busy.open();
+    busy.bind(endpoint);
+    busy.listen(0);
+    asio::local::stream_protocol::socket waiting(io);
+    waiting.connect(endpoint);  // all that fits into a backlog of none
+
+    auto started = std::async(std::launch::async, [&] { return start(config); });
+    if (started.wait_for(std::chrono::seconds{10}) != std::future_status::ready) {
+        ADD_FAILURE() << "it waits to be accepted";
+        busy.close();
+    }
+    EXPECT_FALSE(started.get().has_value());
 }
 
 TEST_F(AdminServerTest, an_address_in_use_is_an_error_that_names_it) {

@@ -28,8 +28,8 @@ class AdminServer {
     AdminServer(const AdminServer&) = delete;
     AdminServer& operator=(const AdminServer&) = delete;
 
-    /// A reload's new allow list, token file and hosts, where the address stayed. Open connections keep their
-    /// permission.
+    /// A reload's new allow list, token file and hosts, where the address stayed. They hold for the next request of a
+    /// connection that is open; only a peer that was not allowed has to connect again.
     void set_access(const config::Admin& config);
     /// The listening socket, for a successor.
     int descriptor() const;
