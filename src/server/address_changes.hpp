@@ -8,7 +8,7 @@
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
 
-#include "turns.hpp"
+#include "nsboot_lb/server/turns.hpp"
 
 namespace nsboot_lb::server {
 

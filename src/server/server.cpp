@@ -23,7 +23,7 @@
 #include "nsboot_lb/server/names.hpp"
 #include "nsboot_lb/upstream/health_checker.hpp"
 #include "reload.hpp"
-#include "turns.hpp"
+#include "nsboot_lb/server/turns.hpp"
 #include "worker_thread.hpp"
 
 namespace nsboot_lb::server {

@@ -2,8 +2,10 @@
 
 #include <csignal>
 #include <exception>
+#include <utility>
 
 #include <boost/asio/co_spawn.hpp>
+#include <boost/asio/post.hpp>
 
 #include "handover.hpp"
 
@@ -18,7 +20,8 @@ Lifecycle::Lifecycle(boost::asio::io_context& control, Signals& signals, server:
       server_(server),
       service_(service),
       admin_(admin),
-      upgrade_(control, std::move(command), [this](pid_t successor) { leave_to(successor); }) {}
+      upgrade_(
+          control, std::move(command), [this](pid_t successor) { leave_to(successor); }, [this] { end_upgrade(); }) {}
 
 void Lifecycle::begin(std::optional<int> predecessor) {
     signals_.handle([this](int signal) { handle(signal); });
@@ -54,17 +57,40 @@ void Lifecycle::reload() {
 
 void Lifecycle::upgrade() {
     if (server_.draining()) return log::warn("not upgrading: this process is about to end");
-    if (upgrade_.going_on()) return log::warn("not upgrading: an upgrade is going on");
-    server_.share_sockets();
-    upgrade_.begin({.sockets = admin_.sockets(), .servers = server_.memories()});
+    if (std::exchange(upgrading_, true)) return log::warn("not upgrading: an upgrade is going on");
+    boost::asio::co_spawn(control_, begin_upgrade(), [this](std::exception_ptr failure) {
+        if (!failure) return;
+        end_upgrade();
+        std::rethrow_exception(failure);  // to be logged by whoever runs the loop
+    });
+}
+
+boost::asio::awaitable<void> Lifecycle::begin_upgrade() {
+    no_reload_.emplace(co_await admin_.hold_reloads());
+    if (server_.draining()) {
+        log::warn("not upgrading: this process is about to end");
+    } else {
+        server_.share_sockets();
+        upgrade_.begin({.sockets = admin_.sockets(), .servers = server_.memories()});
+    }
+    if (!upgrade_.going_on()) end_upgrade();
+}
+
+void Lifecycle::end_upgrade() {
+    upgrading_ = false;
+    no_reload_.reset();
 }
 
 void Lifecycle::leave_to(pid_t successor) {
     log::info("upgraded: the new process serves, this one finishes what it has pid={}", successor);
     service_.hand_over(successor);
-    admin_.leave();
     server_.leave([this] { control_.stop(); });
-    upgrade_.release();
+    no_reload_.reset();
+    // Behind the answers to who asked for a reload meanwhile, and is told that there is none any more.
+    boost::asio::post(control_, [this] {
+        admin_.leave();
+        upgrade_.release();
+    });
 }
 
 void Lifecycle::stop() {

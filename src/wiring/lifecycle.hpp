@@ -3,6 +3,7 @@
 /// graceful stop. Control thread; main owns it.
 #include <optional>
 
+#include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
 
 #include "inheritance.hpp"
@@ -28,6 +29,8 @@ class Lifecycle {
     void handle(int signal);
     void reload();
     void upgrade();
+    boost::asio::awaitable<void> begin_upgrade();
+    void end_upgrade();
     void leave_to(pid_t successor);
     void stop();
 
@@ -37,6 +40,9 @@ class Lifecycle {
     Service& service_;
     Admin& admin_;
     Upgrade upgrade_;
+    bool upgrading_ = false;  ///< or waiting for it
+    /// While the successor starts: it has the sockets and the states of one configuration, which must stay that long.
+    std::optional<server::Turns::Turn> no_reload_;
     std::optional<Predecessor> predecessor_;
     int reloads_ = 0;  ///< by SIGHUP, that are not over
     bool stopping_ = false;

@@ -132,9 +132,11 @@ CommandLine::CommandLine(int count, char** arguments) : arguments_(arguments, ar
     program_ = path.string();
 }
 
-Upgrade::Upgrade(asio::io_context& control, CommandLine command, std::function<void(pid_t)> serving)
+Upgrade::Upgrade(asio::io_context& control, CommandLine command, std::function<void(pid_t)> serving,
+                 std::function<void()> failed)
     : command_(std::move(command)),
       serving_(std::move(serving)),
+      failed_(std::move(failed)),
       channel_(control),
       end_(control),
       patience_(control) {}
@@ -220,11 +222,12 @@ void Upgrade::ended() {
     else
         log::error("upgrade failed, this process goes on serving pid={} end={}", successor_, end);
     successor_ = 0;
-    serves_ = false;
+    const bool failed = !std::exchange(serves_, false);
     patience_.cancel();
     error_code ignored;
     channel_.close(ignored);
     end_.close(ignored);
+    if (failed) failed_();
 }
 
 void Upgrade::cancel() {

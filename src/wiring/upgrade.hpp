@@ -33,8 +33,9 @@ class CommandLine {
 
 class Upgrade {
   public:
-    /// `serving` is called with the new process' id when that serves.
-    Upgrade(boost::asio::io_context& control, CommandLine command, std::function<void(pid_t)> serving);
+    /// `serving` is called with the new process' id when that serves, `failed` when it ended before.
+    Upgrade(boost::asio::io_context& control, CommandLine command, std::function<void(pid_t)> serving,
+            std::function<void()> failed);
     ~Upgrade();
     Upgrade(const Upgrade&) = delete;
     Upgrade& operator=(const Upgrade&) = delete;
@@ -55,6 +56,7 @@ class Upgrade {
 
     const CommandLine command_;
     const std::function<void(pid_t)> serving_;
+    const std::function<void()> failed_;
     boost::asio::local::stream_protocol::socket channel_;
     boost::asio::posix::stream_descriptor end_;  ///< readable when the new process has ended
     boost::asio::steady_timer patience_;

@@ -160,7 +160,7 @@ log::Level log_level(config::LogLevel level) {
 }
 
 Admin::Admin(boost::asio::io_context& control, server::Server& server, Service& service, std::string config_file)
-    : control_(control), server_(server), service_(service), config_file_(std::move(config_file)) {}
+    : control_(control), server_(server), service_(service), config_file_(std::move(config_file)), turns_(control) {}
 
 std::expected<void, std::string> Admin::start(server::InheritedSockets& inherited) {
     const auto& wanted = server_.config().admin;
@@ -193,6 +193,7 @@ void Admin::take_over() {
 }
 
 boost::asio::awaitable<admin::ReloadResult> Admin::reload() {
+    const auto turn = co_await turns_.take();
     // systemd knows of a drain, and is not to be told otherwise.
     if (!server_.draining()) service_.reloading();
     server::Reloaded reloaded;

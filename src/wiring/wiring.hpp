@@ -12,6 +12,7 @@
 #include "nsboot_lb/admin/admin_server.hpp"
 #include "nsboot_lb/observe/log.hpp"
 #include "nsboot_lb/server/server.hpp"
+#include "nsboot_lb/server/turns.hpp"
 #include "service.hpp"
 
 namespace nsboot_lb::wiring {
@@ -28,6 +29,8 @@ class Admin {
     /// Reloads the configuration, logs and admin listener included. All or nothing: an admin address that cannot be had
     /// refuses it.
     boost::asio::awaitable<admin::ReloadResult> reload();
+    /// Waits for a reload that is going on. Others wait until the turn is over.
+    boost::asio::awaitable<server::Turns::Turn> hold_reloads() { return turns_.take(); }
     /// Every listening socket of this process: the server's and the admin listener's own.
     std::vector<server::ListeningSockets> sockets() const;
     /// Has systemd keep them, if it is there.
@@ -49,6 +52,7 @@ class Admin {
     std::unique_ptr<admin::AdminServer> next_;      ///< of a reload that is going on, bound already
     std::unique_ptr<admin::AdminServer> previous_;  ///< about to be closed
     config::BindAddress address_;
+    server::Turns turns_;                     ///< of reloads and hot upgrades
     boost::asio::thread_pool background_{1};  ///< for looking at views
 };
 

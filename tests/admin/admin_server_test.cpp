@@ -241,7 +241,9 @@ TEST_F(AdminServerTest, an_address_that_is_no_longer_allowed_gets_403_on_an_open
 
 TEST_F(AdminServerTest, who_shuts_itself_out_is_answered_once_more) {
     daemon_.reload = [this]() -> asio::awaitable<ReloadResult> {
-        server_->set_access({});
+        config::Admin nobody;
+        nobody.allow.clear();
+        server_->set_access(nobody);
         co_return ReloadResult{.successful = true};
     };
     Client client(start_on_loopback());

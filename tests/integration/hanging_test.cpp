@@ -276,6 +276,27 @@ TEST_F(HangingNameTest, AReloadThatStillWaitsWhenTheDaemonIsToStopIsRefused) {
     EXPECT_EQ(daemon_.wait_exit(patience), 0);
 }
 
+TEST_F(HangingNameTest, AHotUpgradeWaitsForTheReload) {
+    names_.hang();
+    auto answer = reload();
+    for (int i = 0; i < 2; ++i) {
+        daemon_.signal(SIGUSR2);
+        EXPECT_EQ(daemon_.admin_get("/healthz").status(), 200);
+    }
+    daemon_.await_log("not upgrading: an upgrade is going on");
+    EXPECT_THAT(daemon_.log(), Not(HasSubstr("the new process starts")));
+
+    names_.go_on();
+    EXPECT_EQ(answer.get().status(), 200);
+    const auto line = daemon_.await_log("upgraded: ");
+    const auto log = daemon_.log();
+    EXPECT_LT(log.find("configuration reloaded"), log.find("the new process starts"));
+    EXPECT_EQ(daemon_.wait_exit(patience), 0);
+    const auto before = daemon_.log_position();
+    ::kill(std::stoi(line.substr(line.rfind('=') + 1)), SIGTERM);
+    daemon_.await_log("stopped", before);
+}
+
 TEST_F(HangingNameTest, NeitherHoldsUpTheEndOfTheDaemon) {
     names_.hang();
     auto answer = reload();

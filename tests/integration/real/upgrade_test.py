@@ -332,6 +332,57 @@ class UpgradeTest(RealTest):
         self.assertEqual(daemon.await_end(daemon.pid), 0)
         await_true(lambda: not pathlib.Path(f"/proc/{successor}").exists() or daemon.end_of(successor), "the successor ends")
 
+    def held_program(self):
+        """(daemon, let it go on): a daemon whose successor does not begin before it is let go on."""
+        keeper = self.daemon()
+        program = keeper.directory / "program"
+        shutil.copy(BINARY, program)
+        daemon = self.daemon(binary=program)
+        program.unlink()
+        gate = keeper.directory / "gate"
+        os.mkfifo(gate)
+        program.write_text(f'#!/bin/sh\nread -r what < {gate}\n[ "$what" = go ] || exit 7\nexec {BINARY} "$@"\n')
+        program.chmod(0o755)
+        # Handed on by exec: the process keeps its number, by which it knows that it is meant.
+        return daemon, lambda word: gate.write_text(word + "\n")
+
+    def ask_for_a_reload(self, daemon):
+        """A connection on which the answer is to come."""
+        client = http.client.HTTPConnection("127.0.0.1", daemon.admin_port, timeout=PATIENCE_SECONDS)
+        client.request("POST", "/api/v1/reload")
+        self.addCleanup(client.close)
+        self.ask(daemon, "/healthz")  # one after the other: the control thread has the request
+        return client
+
+    def begin_upgrade(self, daemon):
+        os.kill(daemon.pid, signal.SIGUSR2)
+        return int(daemon.await_match("stderr", r"the new process starts pid=(\d+)")[1])
+
+    def test_reload_waits_for_an_upgrade_that_fails(self):
+        daemon, let_go_on = self.held_program()
+        self.begin_upgrade(daemon)
+        client = self.ask_for_a_reload(daemon)
+        self.assertFalse(daemon.count("configuration reloaded"))
+        let_go_on("fail")
+        self.assertEqual(client.getresponse().status, 200)
+        lines = daemon.log()
+        self.assertLess(lines.index("upgrade failed"), lines.index("configuration reloaded"))
+
+    def test_reload_that_waited_for_an_upgrade_is_refused_when_that_succeeds(self):
+        daemon, let_go_on = self.held_program()
+        successor = self.begin_upgrade(daemon)
+        clients = [self.ask_for_a_reload(daemon) for _ in range(3)]
+        os.kill(daemon.pid, signal.SIGHUP)
+        let_go_on("go")
+        for client in clients:
+            answer = client.getresponse()
+            self.assertEqual(answer.status, 422)
+            self.assertIn("draining, its configuration stays as it is", answer.read().decode())
+        self.assertFalse(daemon.count("configuration reloaded"))
+        daemon.await_ready(1)
+        daemon.replaced.append(daemon.pid)
+        daemon.pid = successor
+
     def test_leaving_process_is_no_longer_reloaded_and_can_be_told_to_hurry(self):
         daemon = self.daemon()
         client = http.client.HTTPConnection("127.0.0.1", daemon.port, timeout=PATIENCE_SECONDS)
