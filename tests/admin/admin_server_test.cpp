@@ -3,8 +3,10 @@
 #include <filesystem>
 #include <fstream>
 #include <future>
+#include <netinet/in.h>
 #include <new>
 #include <string>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <thread>
 #include <unistd.h>
@@ -400,6 +402,39 @@ TEST_F(AdminServerTest, replaces_the_socket_of_a_dead_process_but_not_of_a_livin
     std::ofstream(file("precious")) << "data";
     EXPECT_FALSE(on_control_thread([&] { return AdminServer::start(io_, config, daemon_).has_value(); }));
     EXPECT_EQ(std::filesystem::file_size(file("precious")), 4U);
+}
+
+/// Who comes by a unix socket has every right, so a socket under the admin listener's name is not enough.
+TEST_F(AdminServerTest, adopts_only_a_socket_that_is_bound_where_the_configuration_says) {
+    const auto inode = [](int descriptor) {
+        struct stat status{};
+        EXPECT_EQ(::fstat(descriptor, &status), 0);
+        return status.st_ino;
+    };
+    const auto adopted = [&](const config::Admin& config, int descriptor) {
+        return on_control_thread([&] {
+            const auto given = inode(descriptor);
+            server::InheritedSockets inherited;
+            EXPECT_TRUE(inherited.add("admin", descriptor));
+            auto started = AdminServer::start(io_, config, daemon_, &inherited);
+            return started && inode((*started)->descriptor()) == given;
+        });
+    };
+    const auto by_tcp = [] {
+        const int descriptor = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        sockaddr_in any{.sin_family = AF_INET, .sin_port = 0, .sin_addr = {htonl(INADDR_LOOPBACK)}, .sin_zero = {}};
+        EXPECT_EQ(::bind(descriptor, reinterpret_cast<const sockaddr*>(&any), sizeof any), 0);
+        EXPECT_EQ(::listen(descriptor, 1), 0);
+        return descriptor;
+    };
+    config::Admin config;
+    config.address.unix_path = file("admin.sock");
+    EXPECT_FALSE(adopted(config, by_tcp()));
+    config.address = {};
+    config.address.host = "127.0.0.2";
+    EXPECT_FALSE(adopted(config, by_tcp()));
+    config.address.host = "127.0.0.1";
+    EXPECT_TRUE(adopted(config, by_tcp()));
 }
 
 TEST_F(AdminServerTest, a_living_socket_whose_backlog_is_full_is_not_waited_for) {

@@ -166,6 +166,20 @@ class KeptSocketsTest(Manager):
         with urllib.request.urlopen(f"http://127.0.0.1:{daemon.admin_port}/healthz", timeout=PATIENCE_SECONDS) as health:
             self.assertEqual(health.status, 200)
 
+    def test_stop_shuts_nobody_out_of_the_sockets_that_are_kept(self):
+        daemon = self.daemon(CONFIG.replace("$address", "127.0.0.1:0"))
+        kept = self.stored({"main 127.0.0.1_0", f"unix_{daemon.directory}/listener.sock", "admin"})
+        daemon.process.send_signal(signal.SIGTERM)
+        self.assertEqual(daemon.await_exit(), 0)
+        clients = [http.client.HTTPConnection("127.0.0.1", daemon.port, timeout=PATIENCE_SECONDS) for _ in range(20)]
+        for client in clients:
+            client.request("GET", "/pid")
+        next_one = self.restart(daemon.directory / "nsboot-lb.yaml", kept)
+        self.addCleanup(next_one.stop)
+        for client in clients:
+            self.assertEqual(client.getresponse().read(), b"served")
+            client.close()
+
     def test_socket_of_a_listener_that_a_reload_removes_is_kept_no_longer(self):
         text = CONFIG.replace("$address", "127.0.0.1:0")
         daemon = self.daemon(text)
