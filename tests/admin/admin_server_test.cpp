@@ -236,7 +236,7 @@ TEST_F(AdminServerTest, an_address_that_is_no_longer_allowed_gets_403_on_an_open
     config::Admin config;
     config.allow = {*base::Cidr::parse("127.0.0.2")};
     on_control_thread([&] { server_->set_access(config); });
-    EXPECT_THAT(out.ask(request), StartsWith("HTTP/1.1 403 Forbidden\r\n"));
+    ASSERT_THAT(out.ask(request), StartsWith("HTTP/1.1 403 Forbidden\r\n"));
     EXPECT_TRUE(out.ends_cleanly());
     EXPECT_THAT(still_in.ask(request), StartsWith("HTTP/1.1 200 OK\r\n"));
 }
