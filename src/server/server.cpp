@@ -21,9 +21,9 @@
 #include "nsboot_lb/observe/log.hpp"
 #include "nsboot_lb/server/build_snapshot.hpp"
 #include "nsboot_lb/server/names.hpp"
+#include "nsboot_lb/server/turns.hpp"
 #include "nsboot_lb/upstream/health_checker.hpp"
 #include "reload.hpp"
-#include "nsboot_lb/server/turns.hpp"
 #include "worker_thread.hpp"
 
 namespace nsboot_lb::server {
