@@ -5,7 +5,6 @@
 #include <utility>
 
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/post.hpp>
 
 #include "handover.hpp"
 
@@ -84,13 +83,19 @@ void Lifecycle::end_upgrade() {
 void Lifecycle::leave_to(pid_t successor) {
     log::info("upgraded: the new process serves, this one finishes what it has pid={}", successor);
     service_.hand_over(successor);
-    server_.leave([this] { control_.stop(); });
+    server_.leave([this] { one_left(); });
     no_reload_.reset();
-    // Behind the answers to who asked for a reload meanwhile, and is told that there is none any more.
-    boost::asio::post(control_, [this] {
-        admin_.leave();
+    // Who asked for a reload meanwhile is told that there is none any more.
+    boost::asio::co_spawn(control_, admin_.leave(), [this](std::exception_ptr failure) {
         upgrade_.release();
+        one_left();
+        if (failure) std::rethrow_exception(failure);
     });
+}
+
+/// With nothing in flight the server has left before the last is told.
+void Lifecycle::one_left() {
+    if (--to_leave_ == 0) control_.stop();
 }
 
 void Lifecycle::stop() {

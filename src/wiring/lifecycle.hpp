@@ -32,6 +32,7 @@ class Lifecycle {
     boost::asio::awaitable<void> begin_upgrade();
     void end_upgrade();
     void leave_to(pid_t successor);
+    void one_left();
     void stop();
 
     boost::asio::io_context& control_;
@@ -44,7 +45,8 @@ class Lifecycle {
     /// While the successor starts: it has the sockets and the states of one configuration, which must stay that long.
     std::optional<server::Turns::Turn> no_reload_;
     std::optional<Predecessor> predecessor_;
-    int reloads_ = 0;  ///< by SIGHUP, that are not over
+    int reloads_ = 0;   ///< by SIGHUP, that are not over
+    int to_leave_ = 2;  ///< to a successor: the server and the admin listener
     bool stopping_ = false;
 };
 

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include <boost/asio/post.hpp>
+#include <boost/asio/use_awaitable.hpp>
 
 #include "nsboot_lb/observe/access_log.hpp"
 #include "nsboot_lb/observe/collector.hpp"
@@ -193,6 +194,7 @@ void Admin::take_over() {
 }
 
 boost::asio::awaitable<admin::ReloadResult> Admin::reload() {
+    const auto asked = asked_;
     const auto turn = co_await turns_.take();
     // systemd knows of a drain, and is not to be told otherwise.
     if (!server_.draining()) service_.reloading();
@@ -234,7 +236,12 @@ void Admin::keep_sockets() {
     if (admin_) admin_->keep_socket_file();
 }
 
-void Admin::leave() {
+boost::asio::awaitable<void> Admin::leave() {
+    while (asked_.use_count() > 1) {
+        // Once more round the loop: it may be another's turn first, and the answer follows the reload.
+        co_await boost::asio::post(control_, boost::asio::use_awaitable);
+        const auto turn = co_await turns_.take();
+    }
     if (admin_) admin_->keep_socket_file();
     admin_.reset();
 }

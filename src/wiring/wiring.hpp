@@ -35,8 +35,8 @@ class Admin {
     std::vector<server::ListeningSockets> sockets() const;
     /// Has systemd keep them, if it is there.
     void keep_sockets();
-    /// Leaves the admin listener to a successor.
-    void leave();
+    /// Leaves the admin listener to a successor, as soon as everybody who asked for a reload has been told.
+    boost::asio::awaitable<void> leave();
 
   private:
     std::expected<void, std::string> prepare(const config::Config& wanted);
@@ -52,8 +52,9 @@ class Admin {
     std::unique_ptr<admin::AdminServer> next_;      ///< of a reload that is going on, bound already
     std::unique_ptr<admin::AdminServer> previous_;  ///< about to be closed
     config::BindAddress address_;
-    server::Turns turns_;                     ///< of reloads and hot upgrades
-    boost::asio::thread_pool background_{1};  ///< for looking at views
+    server::Turns turns_;                                          ///< of reloads and hot upgrades
+    const std::shared_ptr<void> asked_ = std::make_shared<int>();  ///< each reload that is not over holds it as well
+    boost::asio::thread_pool background_{1};                       ///< for looking at views
 };
 
 }  // namespace nsboot_lb::wiring
