@@ -35,15 +35,17 @@ std::uint64_t BucketRule::least_grant(std::uint64_t wanted_bytes) const {
 }
 
 BucketRule::Grant BucketRule::take(std::uint64_t wanted_bytes, TimePoint full_at, TimePoint now) const {
-    const auto start = std::max(full_at, now);
+    const auto bytes = std::min(wanted_bytes, available(full_at, now));
+    if (bytes == 0 || bytes < least_grant(wanted_bytes)) return {.bytes = 0, .full_at = full_at};
+    return {.bytes = bytes, .full_at = std::max(full_at, now) + cost_of(bytes)};
+}
+
+std::uint64_t BucketRule::available(TimePoint full_at, TimePoint now) const {
     // Negative when another thread, whose `now` was later, has emptied the bucket.
-    const auto saved = capacity_ - (start - now);
-    if (saved.count() <= 0) return {.bytes = 0, .full_at = full_at};
+    const auto saved = capacity_ - (std::max(full_at, now) - now);
+    if (saved.count() <= 0) return 0;
     const Wide affordable = Wide(saved.count()) * bytes_per_second_ / nanoseconds_per_second;
-    const auto limit = static_cast<std::uint64_t>(std::min<Wide>(affordable, burst_bytes_));
-    const auto bytes = std::min(wanted_bytes, limit);
-    if (bytes < least_grant(wanted_bytes)) return {.bytes = 0, .full_at = full_at};
-    return {.bytes = bytes, .full_at = start + cost_of(bytes)};
+    return static_cast<std::uint64_t>(std::min<Wide>(affordable, burst_bytes_));
 }
 
 BucketRule::TimePoint BucketRule::ready_at(std::uint64_t wanted_bytes, TimePoint full_at) const {
@@ -85,6 +87,10 @@ std::uint64_t SharedTokenBucket::take(std::uint64_t wanted_bytes, TimePoint now)
         const auto next = grant.full_at.time_since_epoch().count();
         if (full_at_.compare_exchange_weak(seen, next, std::memory_order_relaxed)) return grant.bytes;
     }
+}
+
+std::uint64_t SharedTokenBucket::available(TimePoint now) const {
+    return rule().available(at(full_at_.load(std::memory_order_relaxed)), now);
 }
 
 SharedTokenBucket::TimePoint SharedTokenBucket::ready_at(std::uint64_t wanted_bytes) const {

@@ -1,8 +1,14 @@
 #include "nsboot_lb/forward/bandwidth.hpp"
 
+#include <algorithm>
+#include <utility>
+
 namespace nsboot_lb::forward {
 
 namespace {
+
+/// Below that a part would turn downloads into tiny writes: rather some have to wait longer.
+constexpr std::uint64_t least_part = 16 * 1024;
 
 void change(base::SharedTokenBucket& bucket, std::uint64_t bytes_per_second, Bandwidth::TimePoint now) {
     bucket.change(bytes_per_second, base::usual_burst_bytes(bytes_per_second), now);
@@ -37,12 +43,22 @@ std::shared_ptr<base::SharedTokenBucket> Bandwidth::client_bucket(const base::Ip
     });
 }
 
+std::uint64_t Bandwidth::Share::fair_part(std::uint64_t wanted_bytes, TimePoint now) {
+    const auto others = of_->waiting_.load(std::memory_order_relaxed);
+    if (others == 0) return wanted_bytes;
+    if (std::exchange(has_waited_, false)) part_ = std::max(of_->total_.available(now) / (others + 1), least_part);
+    return std::min(wanted_bytes, part_);
+}
+
 std::uint64_t Bandwidth::Share::take(std::uint64_t wanted_bytes, TimePoint now) {
     auto* const client = of_->per_client_.load(std::memory_order_relaxed) != 0 ? client_.get() : nullptr;
+    const bool shared = of_->of_all_.load(std::memory_order_relaxed) != 0;
+    if (shared) wanted_bytes = fair_part(wanted_bytes, now);
     const auto granted = client != nullptr ? client->take(wanted_bytes, now) : wanted_bytes;
-    if (granted == 0 || of_->of_all_.load(std::memory_order_relaxed) == 0) return granted;
+    if (granted == 0 || !shared) return granted;
     const auto of_total = of_->total_.take(granted, now);
     if (client != nullptr && of_total < granted) client->give_back(granted - of_total);
+    part_ -= std::min(part_, of_total);
     return of_total;
 }
 

@@ -19,7 +19,7 @@ using namespace std::chrono_literals;
 /// Below this a pipe costs more system calls than it saves copying.
 constexpr std::uint64_t least_spliced_bytes = 128 * 1024;
 constexpr auto rate_window = 30s;
-/// How long to wait for bandwidth, by chance: in a fixed order the first one would find all there is, again and again.
+/// How long to wait for bandwidth, by chance: in a fixed order the first one would find most of it, again and again.
 constexpr std::array pacing_steps{6ms, 8ms, 10ms, 12ms, 14ms};
 /// A sink that takes nothing for so long is slow, not busy: from then on it gets little at a time.
 constexpr auto stall = 200ms;
@@ -253,7 +253,9 @@ net::Task<RelayEnd> Relay::run() {
         } else {
             const auto step = pacing_steps[worker_.dice() % pacing_steps.size()];
             net::Pause pause{worker_.reactor, *plan_.scope, worker_.deadlines.list(step)};
+            plan_.bandwidth->begin_wait();
             const auto ready = co_await pause;
+            plan_.bandwidth->end_wait();
             if (ready == net::Ready::cancelled) co_return RelayEnd::cancelled;
         }
         const auto end = pump();

@@ -30,6 +30,24 @@ TEST(Bandwidth, GrantsNoMoreThanEitherLimitHasLeft) {
     EXPECT_EQ(three.take(plenty, start), 25'000U);
 }
 
+TEST(Bandwidth, IsSharedWithThoseWhoWait) {
+    const auto bandwidth = limited(0, 1'000'000);
+    auto one = bandwidth->share_of(client);
+    auto two = bandwidth->share_of(other_client);
+    EXPECT_EQ(one.take(plenty, start), 100'000U) << "nobody else is there";
+    EXPECT_EQ(two.take(plenty, start), 0U);
+    two.begin_wait();
+    EXPECT_EQ(one.take(plenty, start + 50ms), 25'000U) << "half of what there is";
+    EXPECT_EQ(one.take(plenty, start + 50ms), 0U) << "once";
+    one.begin_wait();
+    two.end_wait();
+    EXPECT_EQ(two.take(10'000, start + 70ms), 10'000U);
+    EXPECT_EQ(two.take(plenty, start + 70ms), 12'500U) << "what is left of a half of 45000";
+    two.begin_wait();
+    one.end_wait();
+    EXPECT_EQ(one.take(plenty, start + 70ms), 16'384U) << "half of what is left would be too little to send";
+}
+
 TEST(Bandwidth, IsTheSameForWhoCameBeforeAndBehindAReload) {
     const auto bandwidth = limited(0, 1'000'000);
     auto before = bandwidth->share_of(client);

@@ -24,6 +24,8 @@ class BucketRule {
         TimePoint full_at;  ///< of the bucket from then on
     };
     Grant take(std::uint64_t wanted_bytes, TimePoint full_at, TimePoint now) const;
+    /// What is in the bucket.
+    std::uint64_t available(TimePoint full_at, TimePoint now) const;
     TimePoint ready_at(std::uint64_t wanted_bytes, TimePoint full_at) const;
     TimePoint give_back(std::uint64_t bytes, TimePoint full_at) const;
     /// When a bucket of this rule is full that is filled as far as one of `other` is now.
@@ -72,6 +74,7 @@ class SharedTokenBucket {
         : bytes_per_second_(bytes_per_second), burst_bytes_(burst_bytes) {}
 
     std::uint64_t take(std::uint64_t wanted_bytes, TimePoint now);
+    std::uint64_t available(TimePoint now) const;
     TimePoint ready_at(std::uint64_t wanted_bytes) const;
     void give_back(std::uint64_t bytes);
     /// Another limit from now on, while others may take; what is in the bucket stays the same part of the whole. For

@@ -31,15 +31,26 @@ class Bandwidth : public std::enable_shared_from_this<Bandwidth> {
 
     class Share {
       public:
-        /// How many of the wanted bytes may go now: at most what both limits have left.
+        /// How many of the wanted bytes may go now: at most what both limits have left. While others wait for what all
+        /// share, it is an equal part of that, until it has waited itself.
         std::uint64_t take(std::uint64_t wanted_bytes, TimePoint now);
         /// Of bytes that were taken and did not go.
         void give_back(std::uint64_t bytes);
+        /// It waits for more, and others may not take everything meanwhile.
+        void begin_wait() { of_->waiting_.fetch_add(1, std::memory_order_relaxed); }
+        void end_wait() {
+            of_->waiting_.fetch_sub(1, std::memory_order_relaxed);
+            has_waited_ = true;
+        }
 
       private:
         friend class Bandwidth;
+        std::uint64_t fair_part(std::uint64_t wanted_bytes, TimePoint now);
+
         std::shared_ptr<Bandwidth> of_;
         std::shared_ptr<base::SharedTokenBucket> client_;
+        std::uint64_t part_ = 0;  ///< what is left of its part
+        bool has_waited_ = true;  ///< since it was given that
     };
     Share share_of(const base::IpAddress& client);
 
@@ -54,6 +65,7 @@ class Bandwidth : public std::enable_shared_from_this<Bandwidth> {
     std::atomic<std::uint64_t> per_client_{0};  ///< bytes per second; 0 = no limit
     std::atomic<std::uint64_t> of_all_{0};      ///< the same
     base::SharedTokenBucket total_{0, 0};
+    std::atomic<std::uint64_t> waiting_{0};  ///< shares that wait
     std::array<Shard, shard_count> shards_;
 };
 
