@@ -24,6 +24,9 @@ constexpr std::array pacing_steps{6ms, 8ms, 10ms, 12ms, 14ms};
 /// A sink that takes nothing for so long is slow, not busy: from then on it gets little at a time.
 constexpr auto stall = 200ms;
 constexpr std::size_t most_for_slow = 128 * 1024;
+/// Who takes that much in that time is fast.
+constexpr std::uint64_t proof_bytes = 1024 * 1024;
+constexpr auto proof_time = 200ms;
 constexpr std::size_t least_for_slow = 16 * 1024;
 
 RelayEnd end_of(BodySource::Status status) {
@@ -46,15 +49,16 @@ std::string trailer_lines(const http::Fields& trailers) {
     return std::string{out.text()};
 }
 
-/// Counts bodies that have to wait. Many at once share the kernel's memory, so each gets less of it.
+/// On one worker. They share the kernel's memory, so each gets less of it.
+constexpr std::size_t many_bodies = 64;
+
+/// Counts bodies that have to wait.
 class UnderWay {
   public:
-    static constexpr std::size_t many = 64;
     explicit UnderWay(Worker& worker) : worker_(worker) { ++worker_.bodies_under_way; }
     ~UnderWay() { --worker_.bodies_under_way; }
     UnderWay(const UnderWay&) = delete;
     UnderWay& operator=(const UnderWay&) = delete;
-    bool too_many() const { return worker_.bodies_under_way > many; }
 
   private:
     Worker& worker_;
@@ -95,7 +99,6 @@ void Relay::give_back(std::size_t bytes) const {
 
 /// What to take from the source at a time: no more than a slow sink has room for, so that little is held for it.
 std::size_t Relay::room() const {
-    if (!stalled_) return http::h1::BodyScratch::read_size;
     return std::clamp(plan_.sink->connection().unsent_room(), least_for_slow, most_for_slow);
 }
 
@@ -125,11 +128,12 @@ std::optional<RelayEnd> Relay::pump() {
         if (ended_) return RelayEnd::complete;
         if (pipe_ || can_splice()) {
             if (!pipe_) pipe_.emplace(worker_.pipes);
+            if (!proven_) limit_unsent();
             if (*pipe_) return splice();
             pipe_.reset();
             copies_ = true;
         }
-        const auto wanted = room();
+        const auto wanted = stalled_ ? room() : http::h1::BodyScratch::read_size;
         const auto most = allowance(wanted);
         if (most == 0) {
             // A head that waits for its body's beginning lies in memory that others use meanwhile.
@@ -171,7 +175,7 @@ std::optional<RelayEnd> Relay::splice() {
             pipe_.reset();
             return RelayEnd::complete;
         }
-        const auto most = stalled_ ? room() : pipe->capacity();
+        const auto most = stalled_ || out.unsent_is_limited() ? room() : pipe->capacity();
         const auto wanted = allowance(static_cast<std::size_t>(std::min<std::uint64_t>(most, source.unseen_bytes())));
         if (wanted == 0) {
             pipe_.reset();
@@ -210,8 +214,32 @@ void Relay::empty_pipe() {
     pipe_.reset();
 }
 
-void Relay::limit_unsent() const {
-    if (!plan_.client_is_source && plan_.most_unsent != 0) plan_.sink->connection().limit_unsent(plan_.most_unsent);
+/// The kernel takes megabytes for a client before it says that this takes nothing.
+void Relay::limit_unsent() {
+    if (plan_.client_is_source || plan_.most_unsent == 0) return;
+    plan_.sink->connection().limit_unsent(plan_.most_unsent);
+}
+
+void Relay::begin_proof() {
+    proof_began_ = worker_.now();
+    proof_from_ = *plan_.moved;
+}
+
+/// What is large is limited until its client has shown that it is fast, which costs the fast ones little; where there
+/// are many, until there are fewer.
+void Relay::judge_sink() {
+    auto& out = plan_.sink->connection();
+    if (!out.unsent_is_limited()) {
+        if (!proven_ && *plan_.moved - proof_from_ >= least_spliced_bytes) limit_unsent();
+        return;
+    }
+    if (*plan_.moved - proof_from_ < proof_bytes) return;
+    const bool fast = worker_.now() - proof_began_ <= proof_time;
+    begin_proof();
+    if (!fast || worker_.bodies_under_way > many_bodies) return;
+    stalled_ = false;
+    proven_ = true;
+    out.lift_unsent_limit();
 }
 
 /// A wait for the sink lasts as long as its peer acknowledges something within each limit.
@@ -223,6 +251,7 @@ net::Task<net::Ready> Relay::wait_for_sink() {
         deadline.disarm();
         if (soon != net::Ready::timed_out) co_return soon;
         stalled_ = true;
+        proven_ = false;
         limit_unsent();
     }
     empty_pipe();
@@ -232,8 +261,9 @@ net::Task<net::Ready> Relay::wait_for_sink() {
 
 net::Task<RelayEnd> Relay::run() {
     const UnderWay under_way{worker_};
-    if (under_way.too_many()) limit_unsent();
+    begin_proof();
     for (;;) {
+        if (!plan_.client_is_source) judge_sink();
         if (need_ == Need::source) {
             auto& readable = plan_.source->readable();
             const bool owes = !source_waits();

@@ -69,7 +69,9 @@ class Relay {
     std::optional<RelayEnd> flush_then_wait_for_source();
     bool write_left_over();
     void empty_pipe();
-    void limit_unsent() const;
+    void limit_unsent();
+    void begin_proof();
+    void judge_sink();
     std::size_t room() const;
     net::Task<net::Ready> wait_for_sink();
 
@@ -81,7 +83,10 @@ class Relay {
     Need need_ = Need::source;
     bool ended_ = false;    ///< all was given to the sink
     bool stalled_ = false;  ///< the sink was waited for so long that it gets little at a time
-    bool copies_ = false;   ///< there is no pipe just now
+    bool proven_ = false;   ///< the sink is fast
+    net::TimePoint proof_began_{};
+    std::uint64_t proof_from_ = 0;  ///< bytes moved by then
+    bool copies_ = false;           ///< there is no pipe just now
 };
 
 }  // namespace nsboot_lb::forward

@@ -163,6 +163,12 @@ void Stream::limit_unsent(std::size_t bytes) {
         unsent_limit_ = static_cast<std::uint32_t>(limit);
 }
 
+void Stream::lift_unsent_limit() {
+    constexpr int as_usual = 0;
+    ::setsockopt(descriptor(), IPPROTO_TCP, TCP_NOTSENT_LOWAT, &as_usual, sizeof as_usual);
+    unsent_limit_ = 0;
+}
+
 std::size_t Stream::unsent_room() const {
     if (unsent_limit_ == 0) return SIZE_MAX;
     const auto unsent = ask(descriptor(), SIOCOUTQNSD);

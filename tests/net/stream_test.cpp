@@ -402,6 +402,10 @@ TEST_F(TcpStreamTest, bounds_what_lies_unsent_if_asked_to) {
     EXPECT_EQ(stream.unsent_room(), 100'000U);
     fill();
     EXPECT_EQ(stream.unsent_room(), 0U);
+    EXPECT_TRUE(stream.unsent_is_limited());
+    stream.lift_unsent_limit();
+    EXPECT_FALSE(stream.unsent_is_limited());
+    EXPECT_EQ(stream.try_write("more").status, IoStatus::ok);
 }
 
 TEST_F(StreamTest, has_no_bound_for_what_lies_unsent_where_the_kernel_has_none) {

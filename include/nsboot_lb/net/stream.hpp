@@ -89,6 +89,8 @@ class Stream final : private Source {
     /// Bounds what lies unsent in the kernel, from now on, so that a slow reader does not hold megabytes of it
     /// (TCP_NOTSENT_LOWAT); how much that leaves room for now says unsent_room().
     void limit_unsent(std::size_t bytes);
+    void lift_unsent_limit();
+    bool unsent_is_limited() const { return unsent_limit_ != 0; }
     std::size_t unsent_room() const;
 
     /// No more bytes from us: the peer reads to the end. False if the connection is gone already.

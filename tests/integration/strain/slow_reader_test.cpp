@@ -2,8 +2,12 @@
 /// the socket has room for a new piece.
 #include <algorithm>
 #include <chrono>
+#include <fstream>
+#include <memory>
+#include <sstream>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -64,6 +68,43 @@ TEST_F(SlowReaderTest, LivesLongerThanTheTimeForWhoTakesNothing) {
 TEST_F(SlowReaderTest, LivesAtAUnixSocketToo) {
     Client client{(daemon().directory() / "door").string()};
     expect_to_live(client, 100'000);
+}
+
+/// What the kernel has taken for clients of that port and they have not: the column tx_queue of /proc/net/tcp.
+std::vector<std::size_t> unsent_from(std::uint16_t port) {
+    std::vector<std::size_t> found;
+    std::ifstream table{"/proc/net/tcp"};
+    std::string line;
+    for (std::getline(table, line); std::getline(table, line);) {
+        std::istringstream fields{line};
+        std::string number, local, remote, state, queues;
+        fields >> number >> local >> remote >> state >> queues;
+        const bool established = state == "01";
+        const auto local_port = std::stoul(local.substr(local.find(':') + 1), nullptr, 16);
+        if (established && local_port == port) found.push_back(std::stoul(queues.substr(0, 8), nullptr, 16));
+    }
+    return found;
+}
+
+/// A thousand of them would fill the kernel's memory. It takes megabytes for each before it says that one is slow.
+TEST_F(SlowReaderTest, HasLittleLyingInTheKernelFromTheBeginning) {
+    constexpr std::size_t count = 10;
+    std::vector<std::unique_ptr<Client>> clients;
+    for (std::size_t i = 0; i < count; ++i) {
+        clients.push_back(std::make_unique<Client>(daemon().port()));
+        clients.back()->send(get("/"));
+    }
+    for (const auto& client : clients) client->response_head();
+    // Until nothing moves any more.
+    for (double before = -1;;) {
+        const auto moved = daemon().metric("nsboot_lb_sent_bytes_total");
+        if (moved == before) break;
+        before = moved;
+        std::this_thread::sleep_for(100ms);
+    }
+    const auto unsent = unsent_from(daemon().port());
+    EXPECT_EQ(unsent.size(), count);
+    for (const auto bytes : unsent) EXPECT_LT(bytes, 448U * 1024);
 }
 
 }  // namespace
