@@ -75,11 +75,7 @@ bool Session::is_tunnel() const {
     return exchange_ != nullptr && exchange_->tunnel != nullptr;
 }
 
-net::Task<void> Session::run(ListenerCountersPtr counters) {
-    if (!admitted) {
-        const bool room = co_await thread_.wait_for_room(*this, scope_, std::move(counters));
-        if (!room) co_return;
-    }
+net::Task<void> Session::run() {
     if (proxy_protocol_) {
         const bool known = co_await read_proxy_header();
         if (!known) co_return;

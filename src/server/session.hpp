@@ -1,8 +1,6 @@
 #pragma once
 /// One client connection of HTTP/1: reads its requests one after the other, has each served, and ends. It owns itself
 /// through its coroutine, whose end tells the worker thread; only that thread touches it.
-#include <memory>
-
 #include <boost/intrusive/list_hook.hpp>
 
 #include "nsboot_lb/base/cidr.hpp"
@@ -13,8 +11,6 @@
 namespace nsboot_lb::server {
 
 class WorkerThread;
-
-using ListenerCountersPtr = std::shared_ptr<observe::PerWorker<observe::ListenerCounters>>;
 
 /// What a session has to know of the listener that accepted it.
 struct Accepted {
@@ -31,10 +27,11 @@ class Session {
     Session(const Session&) = delete;
     Session& operator=(const Session&) = delete;
 
-    /// Runs until the connection ends. `counters`: of a newcomer, which does not count in them yet; else null.
-    net::Task<void> run(ListenerCountersPtr counters);
+    /// Runs until the connection ends.
+    net::Task<void> run();
     /// Ends whatever it does.
     void end(net::Cause cause) { scope_.cancel(cause); }
+    net::Scope& scope() { return scope_; }
     /// If it has become a tunnel: has the client told, and ends soon.
     void end_tunnel();
     bool is_tunnel() const;

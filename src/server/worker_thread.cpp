@@ -283,7 +283,7 @@ void WorkerThread::begin_session(const Listener& listener, int descriptor, const
     if (accepted.proxy_protocol && !setup.proxy_protocol_from.empty())
         accepted.proxy_protocol = base::any_contains(setup.proxy_protocol_from, peer);
     accepted.admitted = limits_.try_begin();
-    // Rather the client that has been silent longest goes than the one that has just come: see wait_for_room().
+    // Rather the client that has been silent longest goes than the one that has just come: see run_newcomer().
     if (!accepted.admitted && newcomer_count_ >= most_newcomers) {
         worker_.counters.rejected[observe::Reason::too_many_connections].add();
         ::close(descriptor);
@@ -293,7 +293,7 @@ void WorkerThread::begin_session(const Listener& listener, int descriptor, const
     auto& session = make_session(accepted);
     if (!session.opened()) return end_session(session);
     try {
-        net::spawn(session.run(accepted.admitted ? nullptr : setup.counters),
+        net::spawn(accepted.admitted ? session.run() : run_newcomer(session, setup.counters),
                    [this, &session](const std::exception_ptr& failure) { session_ended(session, failure); });
     } catch (...) {
         end_session(session);  // it has not begun
@@ -379,16 +379,21 @@ void WorkerThread::evict_oldest() {
     worker_.counters.rejected[observe::Reason::too_many_connections].add();
 }
 
-net::Task<bool> WorkerThread::wait_for_room(Session& session, net::Scope& scope, ListenerCountersPtr counters) {
-    // A reload may remove the listener meanwhile, and with it counters in which nobody counts.
-    const auto held = std::move(counters);
+/// It holds the counters that it will count in: a reload may remove the listener meanwhile, and them with it.
+net::Task<void> WorkerThread::run_newcomer(Session& session, ListenerCountersPtr /*counters*/) {
+    const bool room = co_await wait_for_room(session);
+    if (room) co_await session.run();
+}
+
+/// Until there is room for one connection more, which is then counted. False if that takes too long.
+net::Task<bool> WorkerThread::wait_for_room(Session& session) {
     Newcomer newcomer{worker_.reactor};
     newcomers_.push_back(newcomer);
     ++newcomer_count_;
     limits_.begin_waiting(worker_.index);
     admit_newcomers();  // who has left meanwhile may not have seen that somebody waits
     newcomer.room.deadline().arm(worker_.deadlines.list(newcomer_patience));
-    const auto ready = co_await newcomer.room.wait(scope);
+    const auto ready = co_await newcomer.room.wait(session.scope());
     if (newcomer.room.ready()) {
         count_in(session);  // also if it was cancelled, or is late: the limits have counted it
     } else {

@@ -17,11 +17,13 @@
 
 namespace nsboot_lb::server {
 
+using ListenerCountersPtr = std::shared_ptr<observe::PerWorker<observe::ListenerCounters>>;
+
 /// A listening socket of one worker.
 struct ListenerSetup {
     std::string address;  ///< which BoundAddress: its configured text
     int descriptor = -1;
-    std::shared_ptr<observe::PerWorker<observe::ListenerCounters>> counters;
+    ListenerCountersPtr counters;
     bool proxy_protocol = false;
     std::vector<base::Cidr> proxy_protocol_from;  ///< empty: every peer
 };
@@ -84,9 +86,6 @@ class WorkerThread {
     void note_idle(Session& session);
     void note_busy(Session& session);
     bool closes_idle() const { return closes_idle_; }
-    /// Until there is room for one connection more, which is then counted. False if that takes too long. `counters`:
-    /// those that it will count in.
-    net::Task<bool> wait_for_room(Session& session, net::Scope& scope, ListenerCountersPtr counters);
     /// Counts the session among those of its client's address. False if there are too many.
     bool admit_client(Session& session);
 
@@ -125,6 +124,8 @@ class WorkerThread {
     net::Task<void> accept(Listener& listener);
     void begin_session(const Listener& listener, int descriptor, const base::IpAddress& peer);
     Session& make_session(const Accepted& accepted);
+    net::Task<void> run_newcomer(Session& session, ListenerCountersPtr counters);
+    net::Task<bool> wait_for_room(Session& session);
     void count_in(Session& session);
     void session_ended(Session& session, const std::exception_ptr& failure);
     void end_session(Session& session);
