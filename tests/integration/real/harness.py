@@ -186,7 +186,7 @@ class Nginx(Child):
                             for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
         (self.directory / "nginx.conf").write_text(f"""
 daemon off; {user} worker_processes 1; pid {self.directory}/pid; error_log stderr notice;
-events {{ worker_connections 512; }}
+events {{ worker_connections 4096; }}
 http {{
     default_type application/octet-stream; {temporary}
     log_format connection '$connection $request_method $request_uri $status';
