@@ -217,7 +217,9 @@ void Relay::empty_pipe() {
 /// The kernel takes megabytes for a client before it says that this takes nothing.
 void Relay::limit_unsent() {
     if (plan_.client_is_source || plan_.most_unsent == 0) return;
-    plan_.sink->connection().limit_unsent(plan_.most_unsent);
+    auto& out = plan_.sink->connection();
+    out.limit_unsent(plan_.most_unsent);
+    if (!out.unsent_is_limited()) proven_ = true;  // a unix socket: its buffer is small, and needs no asking again
 }
 
 void Relay::begin_proof() {
