@@ -97,7 +97,9 @@ class Connection:
             response.body += await self.reader.readexactly(left)
         except asyncio.IncompleteReadError as cut:
             response.body += cut.partial
-            response.end = "closed"
+            # A unix socket knows no reset: what is cut there just ends.
+            unix = self.writer.get_extra_info("socket").family == socket.AF_UNIX
+            response.end = "reset" if unix else "closed"
         except OSError:
             response.end = "reset"
         return response
