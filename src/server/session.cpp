@@ -167,7 +167,7 @@ net::Task<Session::Then> Session::serve_one() {
         const bool drained = co_await drain(exchange);
         co_return drained ? Then::next : Then::linger;
     }
-    co_return may_be_unread(exchange, body) ? Then::linger : Then::close;
+    co_return may_be_unread(body) ? Then::linger : Then::close;
 }
 
 /// Once for each configuration that the connection lives to see: the list may be long.
@@ -178,11 +178,10 @@ void Session::look_whether_trusted(const forward::WorkerView& view) {
 
 /// Whether the client may have sent what nobody has read. To close then would be to reset, and a reset overtakes the
 /// answer (RFC 9112 9.6).
-bool Session::may_be_unread(const forward::Exchange& exchange, const http::h1::BodyReader& body) {
-    if (!body.ended() || !input_.empty() || stream_.has_input()) return true;
-    // A client that says it is the last request, and sent no body that some put an empty line behind, sends no more.
-    const bool is_last = !exchange.request.keep_alive && exchange.request.framing == http::Framing::none;
-    return !is_last && !stream_.quiet();
+bool Session::may_be_unread(const http::h1::BodyReader& body) {
+    // The kernel is asked, also behind a request that said it is the last: what came since the last batch of events is
+    // not heard of yet.
+    return !body.ended() || !input_.empty() || stream_.has_input() || !stream_.quiet();
 }
 
 /// What there is now: a head, the beginning of one, or nothing.

@@ -60,7 +60,7 @@ class Session {
     Head read_head(forward::Exchange& exchange, http::HeadError& error);
     net::Task<Head> wait_for_head(forward::Exchange& exchange, http::HeadError& error);
     void look_whether_trusted(const forward::WorkerView& view);
-    bool may_be_unread(const forward::Exchange& exchange, const http::h1::BodyReader& body);
+    bool may_be_unread(const http::h1::BodyReader& body);
     net::Task<bool> drain(forward::Exchange& exchange);
     net::Task<void> linger();
 
