@@ -45,7 +45,10 @@ std::shared_ptr<base::SharedTokenBucket> Bandwidth::client_bucket(const base::Ip
 
 std::uint64_t Bandwidth::Share::fair_part(std::uint64_t wanted_bytes, TimePoint now) {
     const auto others = of_->waiting_.load(std::memory_order_relaxed);
-    if (others == 0) return wanted_bytes;
+    if (others == 0) {
+        has_waited_ = true;  // who comes next finds it without a part
+        return wanted_bytes;
+    }
     if (std::exchange(has_waited_, false)) part_ = std::max(of_->total_.available(now) / (others + 1), least_part);
     return std::min(wanted_bytes, part_);
 }
@@ -63,6 +66,7 @@ std::uint64_t Bandwidth::Share::take(std::uint64_t wanted_bytes, TimePoint now) 
 }
 
 void Bandwidth::Share::give_back(std::uint64_t bytes) {
+    part_ += bytes;
     if (client_) client_->give_back(bytes);
     if (of_->of_all_.load(std::memory_order_relaxed) != 0) of_->total_.give_back(bytes);
 }

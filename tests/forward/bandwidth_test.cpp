@@ -48,6 +48,20 @@ TEST(Bandwidth, IsSharedWithThoseWhoWait) {
     EXPECT_EQ(one.take(plenty, start + 70ms), 16'384U) << "half of what is left would be too little to send";
 }
 
+TEST(Bandwidth, WhatDoesNotGoIsStillPartOfTheShare) {
+    const auto bandwidth = limited(0, 1'000'000);
+    auto one = bandwidth->share_of(client);
+    auto two = bandwidth->share_of(other_client);
+    EXPECT_EQ(one.take(plenty, start), 100'000U);
+    one.give_back(60'000);  // nobody else was there: that makes no part of it
+    two.begin_wait();
+    EXPECT_EQ(one.take(plenty, start), 30'000U);
+    one.give_back(25'000);
+    EXPECT_EQ(one.take(20'000, start), 20'000U);
+    EXPECT_EQ(one.take(plenty, start), 5'000U);
+    EXPECT_EQ(one.take(plenty, start), 0U);
+}
+
 TEST(Bandwidth, IsTheSameForWhoCameBeforeAndBehindAReload) {
     const auto bandwidth = limited(0, 1'000'000);
     auto before = bandwidth->share_of(client);
