@@ -254,6 +254,7 @@ Worker::Worker(unsigned number, unsigned of, boost::asio::io_context& io, observ
       counters(statistics.worker(number)),
       reactor(io, deadlines),
       scratch(std::make_unique<http::h1::BodyScratch>()),
+      dice(number + 1),
       access_log_flush(
           [](void* self) {
               auto& worker = *static_cast<Worker*>(self);

@@ -87,6 +87,8 @@ void WorkerThread::carry_out() {
             done = orders_.front()();
         } catch (const std::exception& error) {
             log::error("work on a worker failed error={}", error.what());
+        } catch (...) {
+            log::error("work on a worker failed");
         }
         if (!done) return post([this] { carry_out(); });
         orders_.pop_front();

@@ -143,15 +143,8 @@ class KeptSocketsTest(Manager):
             for descriptor in parked:
                 os.close(descriptor)
 
-    def test_restart_refuses_nobody(self):
-        daemon = self.daemon(CONFIG.replace("$address", "127.0.0.1:0"))
-        names = {"main 127.0.0.1_0", f"unix_{daemon.directory}/listener.sock", "admin"}
-        kept = self.stored(names)
-        self.assertEqual(len(kept["main 127.0.0.1_0"]), 2)  # one for each worker
-        daemon.process.kill()  # a crash; a restart is no different
-        daemon.process.wait()
-
-        # Nobody accepts now, and still these are not refused.
+    def restart_before_clients(self, daemon, kept):
+        """They come while nobody accepts, and still are not refused."""
         clients = [http.client.HTTPConnection("127.0.0.1", daemon.port, timeout=PATIENCE_SECONDS) for _ in range(20)]
         for client in clients:
             client.request("GET", "/pid")
@@ -160,6 +153,16 @@ class KeptSocketsTest(Manager):
         for client in clients:
             self.assertEqual(client.getresponse().read(), b"served")
             client.close()
+
+    def test_restart_refuses_nobody(self):
+        daemon = self.daemon(CONFIG.replace("$address", "127.0.0.1:0"))
+        names = {"main 127.0.0.1_0", f"unix_{daemon.directory}/listener.sock", "admin"}
+        kept = self.stored(names)
+        self.assertEqual(len(kept["main 127.0.0.1_0"]), 2)  # one for each worker
+        daemon.process.kill()  # a crash; a restart is no different
+        daemon.process.wait()
+
+        self.restart_before_clients(daemon, kept)
         answer = subprocess.run(["curl", "-sS", "--unix-socket", daemon.directory / "listener.sock", "http://nsboot/pid"],
                                 capture_output=True, timeout=PATIENCE_SECONDS, check=True)
         self.assertEqual(answer.stdout, b"served")
@@ -171,14 +174,7 @@ class KeptSocketsTest(Manager):
         kept = self.stored({"main 127.0.0.1_0", f"unix_{daemon.directory}/listener.sock", "admin"})
         daemon.process.send_signal(signal.SIGTERM)
         self.assertEqual(daemon.await_exit(), 0)
-        clients = [http.client.HTTPConnection("127.0.0.1", daemon.port, timeout=PATIENCE_SECONDS) for _ in range(20)]
-        for client in clients:
-            client.request("GET", "/pid")
-        next_one = self.restart(daemon.directory / "nsboot-lb.yaml", kept)
-        self.addCleanup(next_one.stop)
-        for client in clients:
-            self.assertEqual(client.getresponse().read(), b"served")
-            client.close()
+        self.restart_before_clients(daemon, kept)
 
     def test_socket_of_a_listener_that_a_reload_removes_is_kept_no_longer(self):
         text = CONFIG.replace("$address", "127.0.0.1:0")
