@@ -21,15 +21,17 @@ class RejectContentType final : public forward::Filter {
     std::string describe() const override {
         std::string text = "reject_content_type";
         for (const auto& type : types_) text += " " + type;
-        return text + ": such a response becomes a 502";
+        return text + ": such a 2xx response becomes a 502";
     }
 
+    /// Only what would be taken for what was asked for: a client that gets a 404 or a 302 knows what to do with its
+    /// page.
     std::optional<forward::Answer> on_response(forward::Exchange& /*exchange*/,
                                                http::ResponseHead& head) const override {
         const auto rejects = [this](const http::Field& field) {
             return field.id == http::FieldId::content_type && is_listed(media_type(field.value));
         };
-        if (std::ranges::none_of(head.fields, rejects)) return std::nullopt;
+        if (head.status / 100 != 2 || std::ranges::none_of(head.fields, rejects)) return std::nullopt;
         return forward::error_answer(502, observe::Reason::rejected_content_type);
     }
 

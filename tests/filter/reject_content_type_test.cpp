@@ -7,12 +7,12 @@ namespace {
 
 using namespace testing;
 
-bool rejects(std::vector<std::string> types, std::string_view fields) {
+bool rejects(std::vector<std::string> types, std::string_view fields, std::string_view status = "200 OK") {
     auto route = forwarding();
     route.reject_content_type = std::move(types);
     MadeExchange made{plain_request};
     const FilteredResponse filtered{filters_of(route), made.exchange,
-                                    "HTTP/1.1 200 OK\r\n" + std::string(fields) + "\r\n"};
+                                    "HTTP/1.1 " + std::string(status) + "\r\n" + std::string(fields) + "\r\n"};
     if (!filtered.answer) return false;
     EXPECT_EQ(filtered.answer->status, 502);
     EXPECT_EQ(filtered.answer->reason, observe::Reason::rejected_content_type);
@@ -33,6 +33,13 @@ TEST(RejectContentType, OfNoOther) {
     EXPECT_FALSE(rejects({"text/html"}, "Content-Type:\r\n"));
     EXPECT_FALSE(rejects({"text/html"}, "X-Content-Type: text/html\r\n"));
     EXPECT_FALSE(rejects({"text/html"}, ""));
+}
+
+TEST(RejectContentType, OfWhatLooksLikeSuccessAlone) {
+    for (const auto* status : {"200 OK", "203 Transformed", "206 Partial Content", "299 Other"})
+        EXPECT_TRUE(rejects({"text/html"}, "Content-Type: text/html\r\n", status)) << status;
+    for (const auto* status : {"302 Found", "304 Not Modified", "404 Not Found", "416 Range Not Satisfiable", "500 Oh"})
+        EXPECT_FALSE(rejects({"text/html"}, "Content-Type: text/html\r\n", status)) << status;
 }
 
 TEST(RejectContentType, OfARepeatedFieldToo) {

@@ -312,6 +312,10 @@ TEST_F(RouteActionsTest, RejectsContentTypes) {
     }
     EXPECT_EQ(answer("application/octet-stream").body, "body");
     EXPECT_EQ(answer("text/htmlx").body, "body");
+    origin().answer("HTTP/1.1 404 Not Found\r\nContent-Type: text/html\r\nContent-Length: 4\r\n\r\nnone");
+    const Message missing = exchange(get("/kernels/x"));
+    EXPECT_EQ(missing.status(), 404);
+    EXPECT_EQ(missing.body, "none");
     origin().answer(Origin::ok_answer());
     EXPECT_EQ(exchange(get("/kernels/x")).body, "ok");
 }

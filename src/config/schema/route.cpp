@@ -241,7 +241,7 @@ const SectionOf<Route>& route_section() {
                     .default_is("none"),
                 key("reject_content_type", &Route::reject_content_type,
                     omit_empty(list_of(text("a media type", check_media_type))),
-                    "A response of one of these types becomes a 502 (an index page where a kernel was asked for).")
+                    "A 2xx response of one of these types becomes a 502 (an index page where a kernel was asked for).")
                     .default_is("none"),
                 key("timeouts", &Route::timeouts, nested(route_timeouts_section()), "Replaces the pool's timeouts.")
                     .default_is("the pool's"),
