@@ -241,7 +241,9 @@ void Forwarding::decide_next(Attempt& attempt, const Tried& tried) {
     auto admitted = upstream::admit(*exchange_.route->balancer, *view.pool, context());
     const bool may_wait = !admitted && admitted.error() == upstream::Refusal::full && !tried.has_head;
     if (!admitted && !may_wait) return;
-    if (!view.pool->state().retry_budget.take(policy.budget, worker_.now())) {
+    // An overload grows by what reaches a server, so what reached none is free.
+    const bool is_free = tried.outcome == Outcome::not_connected;
+    if (!is_free && !view.pool->state().retry_budget.take(policy.budget, worker_.now())) {
         view.counters->retries_refused.add();
         if (admitted) leave_unused(*admitted);
         return;

@@ -194,7 +194,7 @@ const SectionOf<Retries>& retries_section() {
             computed_key<Retries, std::vector<RetryCause>>("on", list_of(retry_cause()), causes_of, set_causes,
                                                            "What makes a request be tried again."),
             key("budget", &Retries::budget, percentage(1.0),
-                "The share that retries may add to the pool's requests; `0%` forbids them."),
+                "The share that retries which reached a server may add to the pool's requests; `0%` forbids them."),
         });
     return section;
 }
