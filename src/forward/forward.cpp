@@ -52,10 +52,21 @@ void count_failure(Worker& worker, const Attempt& attempt, const Tried& tried) {
     if (tried.outcome != Outcome::stale_idle) attempt.endpoint().state->report_failure(tried.failure, worker.now());
 }
 
-void count_response(Worker& worker, const Exchange& exchange, const Attempt& attempt, int status) {
-    attempt.counters().requests[observe::code_class(status)].add();
+/// A server that limits a client, or says when to come back, knows what it does: that is no sign of ill health
+/// (RFC 6585 4, RFC 9110 10.2.3).
+bool holds_off(const http::ResponseHead& head) {
+    const auto says_when = [](const http::Field& field) { return field.id == http::FieldId::retry_after; };
+    return head.status == 429 || (head.status == 503 && std::ranges::any_of(head.fields, says_when));
+}
+
+/// Of worker.response_head.
+void count_response(Worker& worker, const Exchange& exchange, const Attempt& attempt) {
+    const auto& head = worker.response_head;
+    attempt.counters().requests[observe::code_class(head.status)].add();
     const auto& policy = exchange.route->pool->pool->config().retries;
-    if (retries_status(policy, status))
+    if (holds_off(head))
+        attempt.endpoint().state->report_nothing(worker.now());
+    else if (retries_status(policy, head.status))
         attempt.endpoint().state->report_failure(upstream::Failure::bad_status, worker.now());
     else
         attempt.endpoint().state->report_success(worker.now());
@@ -220,7 +231,7 @@ void Forwarding::decide_next(Attempt& attempt, const Tried& tried) {
     auto seen = tried;
     if (tried.has_head) {
         seen.status = worker_.response_head.status;
-        count_response(worker_, exchange_, attempt, seen.status);
+        count_response(worker_, exchange_, attempt);
     } else {
         count_failure(worker_, attempt, tried);
     }

@@ -70,6 +70,17 @@ TEST_F(ServerStatus, OfAFailedCheckIsItsReasonUntilChecksPass) {
     }
 }
 
+TEST_F(ServerStatus, OneThatSaysWhenToComeBackIsWell) {
+    await("trusted", "available", "");
+    origin().answer("HTTP/1.1 503 Slow Down\r\nRetry-After: 1\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+    for (int i = 0; i < 10; ++i) {
+        const Message passed_on = exchange(get("/trusted"));
+        EXPECT_EQ(passed_on.status(), 503);
+        EXPECT_EQ(passed_on.field("Retry-After"), "1");
+    }
+    EXPECT_EQ(server_seen(daemon(), "trusted").standing, "available");
+}
+
 TEST_F(ServerStatus, OfAnEjectionIsHowManyFailuresAndTheLast) {
     const auto before = daemon().log_position();
     origin().script([](OriginConnection& connection) {
