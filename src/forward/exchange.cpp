@@ -60,6 +60,7 @@ void Exchange::clear() {
     route = nullptr;
     tunnel_view.reset();
     tried.clear();
+    unreachable.clear();
     request_additions.clear();
     response_additions.clear();
     host_text.clear();

@@ -94,13 +94,16 @@ std::string_view find_cookie(const Exchange& exchange) {
     const auto& name = exchange.route->pool->pool->config().cookie.name;
     for (const auto& field : exchange.request.fields) {
         if (field.id != http::FieldId::cookie) continue;
-        if (const auto value = upstream::find_cookie(field.value, name); !value.empty()) return value;
+        auto rest = field.value;
+        while (const auto value = upstream::take_cookie(rest, name))
+            if (exchange.route->balancer->knows(*value)) return *value;
     }
     return {};
 }
 
 upstream::PickContext context_of(const Worker& worker, const Exchange& exchange, std::string_view cookie) {
-    return {exchange.client_address, exchange.request.origin_target, cookie, exchange.tried, worker.now()};
+    return {exchange.client_address, exchange.request.origin_target, cookie, exchange.tried, worker.now(),
+            exchange.unreachable};
 }
 
 namespace {
@@ -249,6 +252,8 @@ void Forwarding::decide_next(Attempt& attempt, const Tried& tried) {
         case Verdict::another_server: break;
     }
     exchange_.tried.push_back(attempt.endpoint().index);
+    if (tried.outcome == Outcome::not_connected && !tried.own_fault)
+        exchange_.unreachable.push_back(attempt.endpoint().index);
     auto admitted = upstream::admit(*exchange_.route->balancer, *view.pool, context());
     const bool may_wait = !admitted && admitted.error() == upstream::Refusal::full && !tried.has_head;
     if (!admitted && !may_wait) return;

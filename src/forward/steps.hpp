@@ -22,7 +22,8 @@ Here answer_here(Worker& worker, Exchange& exchange, Notes* notes = nullptr);
 /// Gives the filter its time and goes on behind it.
 net::Task<Here> answer_later(Worker& worker, Exchange& exchange, std::size_t filter, Notes* notes = nullptr);
 
-/// The value of the pool's cookie in the request's Cookie fields (forward.cpp).
+/// The first value of the pool's cookie in the request's Cookie fields that names a server; one of another site on the
+/// domain, or of a server that is gone, hides none behind it (forward.cpp).
 std::string_view find_cookie(const Exchange& exchange);
 
 /// What a pick for this exchange goes by (forward.cpp).

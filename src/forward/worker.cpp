@@ -185,12 +185,16 @@ bool go_on_with_current_view(const Worker& worker, Exchange& exchange) {
     const auto& then = *exchange.route->pool->pool;
     const auto* const route = same_route(*worker.view, exchange);
     if (route == nullptr || route->pool == nullptr || &route->pool->pool->state() != &then.state()) return false;
-    std::vector<std::uint16_t> tried;
-    for (const auto index : exchange.tried) {
-        const auto now = route->pool->pool->index_of(*then.endpoint(index).state);
-        if (now) tried.push_back(static_cast<std::uint16_t>(*now));
-    }
-    exchange.tried = std::move(tried);
+    const auto translate = [&](std::vector<std::uint16_t>& indices) {
+        std::vector<std::uint16_t> still_there;
+        for (const auto index : indices) {
+            const auto now = route->pool->pool->index_of(*then.endpoint(index).state);
+            if (now) still_there.push_back(static_cast<std::uint16_t>(*now));
+        }
+        indices = std::move(still_there);
+    };
+    translate(exchange.tried);
+    translate(exchange.unreachable);
     exchange.server = {};  // a view of what goes with the old one
     exchange.route = route;
     exchange.view = worker.view;

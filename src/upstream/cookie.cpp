@@ -27,7 +27,7 @@ std::string_view attribute(config::SameSite same_site) {
 
 }  // namespace
 
-std::string_view find_cookie(std::string_view cookie_field, std::string_view name) {
+std::optional<std::string_view> take_cookie(std::string_view& cookie_field, std::string_view name) {
     while (!cookie_field.empty()) {
         const auto end = cookie_field.find(';');
         const auto pair = cookie_field.substr(0, end);
@@ -38,7 +38,7 @@ std::string_view find_cookie(std::string_view cookie_field, std::string_view nam
         if (value.size() >= 2 && value.front() == '"' && value.back() == '"') value = value.substr(1, value.size() - 2);
         return value;
     }
-    return {};
+    return std::nullopt;
 }
 
 std::string sticky_value(std::string_view key, std::string_view pool, std::string_view server,

@@ -18,8 +18,20 @@ struct Field {
 };
 class FindCookie : public ::testing::TestWithParam<Field> {};
 
+std::string_view find_cookie(std::string_view field, std::string_view name) {
+    return take_cookie(field, name).value_or(std::string_view{});
+}
+
 TEST_P(FindCookie, InACookieField) {
     EXPECT_EQ(find_cookie(GetParam().field, "s"), GetParam().expected);
+}
+
+TEST(TakeCookie, GivesOneAfterTheOther) {
+    std::string_view field = "s=; t=2; s=\"a\"; s=b; u";
+    EXPECT_EQ(take_cookie(field, "s"), "");
+    EXPECT_EQ(take_cookie(field, "s"), "a");
+    EXPECT_EQ(take_cookie(field, "s"), "b");
+    EXPECT_EQ(take_cookie(field, "s"), std::nullopt);
 }
 
 INSTANTIATE_TEST_SUITE_P(Fields, FindCookie,
@@ -152,6 +164,39 @@ TEST_F(CookieSticky, ARetryGoesElsewhereButTheSessionStays) {
     ASSERT_TRUE(picked);
     EXPECT_NE(*picked, 1);
     EXPECT_THAT(balancer->set_cookie(context, *picked), IsEmpty());
+}
+
+TEST_F(CookieSticky, ASessionMovesFromAServerThatCannotBeReached) {
+    const auto cookie = cookie_of(1);
+    const std::uint16_t tried[] = {1};
+    auto context = with_cookie(cookie);
+    context.tried = context.unreachable = tried;
+    EXPECT_THAT(balancer->set_cookie(context, 2), HasSubstr(cookie_of(2)));
+}
+
+TEST_F(CookieSticky, SessionsStayWhileAllAreEjected) {
+    for (std::size_t server = 0; server < 3; ++server) pool.eject(server);
+    for (std::size_t server = 0; server < 3; ++server) {
+        const auto cookie = cookie_of(server);
+        for (int i = 0; i < 5; ++i) EXPECT_EQ(balancer->pick(with_cookie(cookie)), server);
+        EXPECT_THAT(balancer->set_cookie(with_cookie(cookie), server), IsEmpty());
+    }
+}
+
+TEST_F(CookieSticky, AnEjectedServerKeepsNoSessionWhereABackupIsWell) {
+    TestPool with_backup{{1}, {1}, {.backup = true}};
+    const auto sticky = with_backup.balancer(Policy::cookie_sticky);
+    for (std::size_t server = 0; server < 2; ++server) with_backup.eject(server);
+    const auto cookie = cookie_of(1);
+    EXPECT_EQ(sticky->pick(with_cookie(cookie)), 2);
+    EXPECT_THAT(sticky->set_cookie(with_cookie(cookie), 2), HasSubstr(cookie_of(2)));
+}
+
+TEST_F(CookieSticky, KnowsTheValuesOfItsServersAlone) {
+    EXPECT_TRUE(balancer->knows(cookie_of(2)));
+    EXPECT_FALSE(balancer->knows(cookie_of(3)));
+    EXPECT_FALSE(balancer->knows(""));
+    EXPECT_FALSE(pool.balancer(Policy::round_robin)->knows(cookie_of(0)));
 }
 
 TEST_F(CookieSticky, AnAddressOfAServerWithSeveralHasItsOwnCookie) {

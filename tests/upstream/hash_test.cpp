@@ -46,6 +46,14 @@ TEST(IpHash, IsTheSameForEveryWorkerAndEveryTime) {
     EXPECT_EQ(placement(elsewhere), first) << "two load balancers with one configuration agree";
 }
 
+TEST(IpHash, HoldsWhileAllAreEjected) {
+    const TestPool pool({{1}, {1}, {1}});
+    const auto balancer = pool.balancer(Policy::ip_hash);
+    const auto before = placement(pool, *balancer);
+    for (std::size_t server = 0; server < 3; ++server) pool.eject(server);
+    EXPECT_EQ(placement(pool, *balancer), before);
+}
+
 TEST(IpHash, OnlyTheLostServersClientsMoveAndTheyReturn) {
     const TestPool pool({{1}, {1}, {1}});
     const auto balancer = pool.balancer(Policy::ip_hash);

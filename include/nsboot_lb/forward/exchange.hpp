@@ -104,6 +104,7 @@ struct Exchange {
     const RouteView* route = nullptr;
     std::shared_ptr<const TunnelView> tunnel_view;  ///< of a tunnel: what `route` is in, instead of `view`
     std::vector<std::uint16_t> tried;               ///< endpoints, by index in the pool
+    std::vector<std::uint16_t> unreachable;         ///< of these: no connection could be made
     std::vector<std::pair<std::string, std::string>> request_additions;  ///< fields to add, made by filters
     std::vector<std::pair<std::string, std::string>> response_additions;
     std::string host_text;  ///< of a Host field that a filter put in place of the client's

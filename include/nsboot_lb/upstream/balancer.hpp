@@ -20,9 +20,10 @@ namespace nsboot_lb::upstream {
 struct PickContext {
     base::IpAddress client;                ///< for ip-hash
     std::string_view path;                 ///< of the target as it came, for uri-hash; a query behind it is left out
-    std::string_view cookie_value;         ///< of the pool's cookie; for cookie-sticky
+    std::string_view cookie_value;         ///< of the pool's cookie, one that the balancer knows(); for cookie-sticky
     std::span<const std::uint16_t> tried;  ///< endpoints this exchange has tried already
     TimePoint now;
+    std::span<const std::uint16_t> unreachable = {};  ///< of `tried`: those that no connection could be made to
 };
 
 /// Why there is nothing to pick.
@@ -43,6 +44,8 @@ class Balancer {
     /// The value of a Set-Cookie field to add to the response of `endpoint`, empty if none is needed. Only of
     /// cookie-sticky; may allocate.
     virtual std::string set_cookie(const PickContext& context, std::size_t endpoint) const;
+    /// Whether a cookie of that value names an endpoint of the pool. Only of cookie-sticky.
+    virtual bool knows(std::string_view cookie_value) const;
     /// Takes its turn from another one of the same policy, over an earlier Pool of the same state: servers that both
     /// have keep what they have coming. Before the first pick().
     virtual void go_on_from(const Balancer& before);

@@ -1,6 +1,7 @@
 #pragma once
 /// The cookie of cookie-sticky: reading it out of a request, its value, its Set-Cookie field. Pure functions; any
 /// thread may call them.
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -9,8 +10,9 @@
 namespace nsboot_lb::upstream {
 
 /// The value of the first cookie of that name in the value of a Cookie field (RFC 6265 4.2.1), without its quotes if it
-/// has any; empty if there is none. A view into `cookie_field`.
-std::string_view find_cookie(std::string_view cookie_field, std::string_view name);
+/// has any; nothing if there is none. A view into `cookie_field`, which is left with what stands behind that cookie: a
+/// client may send several of one name, of different paths and domains.
+std::optional<std::string_view> take_cookie(std::string_view& cookie_field, std::string_view name);
 
 /// What names a server to its clients without telling who it is: 128 bits of HMAC-SHA256 in hexadecimal, of the pool's
 /// and the server's names (and of the address, where a server's name stands for several), keyed by `key` or, if that is

@@ -1,5 +1,7 @@
 /// cookie-sticky: the server that the client's cookie names, as long as it may be used; else what the fallback picks. A
-/// draining server keeps its sessions. A cookie that names nobody (forged, stale) is as none.
+/// draining server keeps its sessions, and so does an ejected one while there is nothing better. A cookie that names
+/// nobody (forged, stale) is as none.
+#include <algorithm>
 #include <map>
 
 #include "nsboot_lb/upstream/cookie.hpp"
@@ -22,11 +24,6 @@ std::vector<std::string> sticky_values(const Pool& pool) {
     return values;
 }
 
-/// Whether a session stays with its server: not while it is down or thrown out.
-bool keeps_sessions(Standing standing) {
-    return standing == Standing::available || standing == Standing::probe_due || standing == Standing::draining;
-}
-
 class CookieSticky final : public Balancer {
   public:
     CookieSticky(std::shared_ptr<const Pool> pool, std::unique_ptr<Balancer> fallback)
@@ -43,10 +40,14 @@ class CookieSticky final : public Balancer {
 
     std::string set_cookie(const PickContext& context, std::size_t endpoint) const override {
         const auto named = named_by(context.cookie_value);
-        // A session's server that was only full or slow this once keeps its session.
-        if (named && (*named == endpoint || keeps_sessions(standing(*named, context)))) return {};
+        // A session's server that was only full or slow this once keeps its session. One that refused loses it at once:
+        // its next requests would go from server to server.
+        if (named && (*named == endpoint || (keeps_sessions(*named, context) && !unreachable(*named, context))))
+            return {};
         return set_cookie_field(pool_->config().cookie, values_[endpoint]);
     }
+
+    bool knows(std::string_view cookie_value) const override { return by_value_.contains(cookie_value); }
 
     void go_on_from(const Balancer& before) override {
         if (const auto* const other = dynamic_cast<const CookieSticky*>(&before))
@@ -63,10 +64,27 @@ class CookieSticky final : public Balancer {
         return pool_->endpoint(index).standing(context.now);
     }
 
+    /// Whether a session stays with its server: not while that is down, nor while it is thrown out and others are not.
+    bool keeps_sessions(std::size_t index, const PickContext& context) const {
+        switch (standing(index, context)) {
+            case Standing::available:
+            case Standing::probe_due:
+            case Standing::draining: return true;
+            case Standing::ejected: return pool_->admits(index, context.tried, context.now);
+            case Standing::unhealthy:
+            case Standing::down: break;
+        }
+        return false;
+    }
+
+    static bool unreachable(std::size_t index, const PickContext& context) {
+        return std::ranges::find(context.unreachable, index) != context.unreachable.end();
+    }
+
     bool takes(std::size_t index, const PickContext& context) const {
         const auto& endpoint = pool_->endpoint(index);
         const auto now_standing = standing(index, context);
-        if (tried(context, index) || !keeps_sessions(now_standing)) return false;
+        if (tried(context, index) || !keeps_sessions(index, context)) return false;
         if (endpoint.max_connections != 0 && endpoint.state->in_flight() >= endpoint.max_connections) return false;
         return now_standing != Standing::probe_due || endpoint.state->claim_probe(context.now);
     }

@@ -6,6 +6,10 @@ std::string Balancer::set_cookie(const PickContext&, std::size_t) const {
     return {};
 }
 
+bool Balancer::knows(std::string_view /*cookie_value*/) const {
+    return false;
+}
+
 void Balancer::go_on_from(const Balancer& /*before*/) {}
 
 std::unique_ptr<Balancer> make_balancer(config::Policy policy, std::shared_ptr<const Pool> pool, std::uint64_t seed) {
