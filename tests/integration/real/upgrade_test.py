@@ -365,6 +365,7 @@ class UpgradeTest(RealTest):
         self.assertFalse(daemon.count("configuration reloaded"))
         let_go_on("fail")
         self.assertEqual(client.getresponse().status, 200)
+        daemon.await_match("stderr", "configuration reloaded")
         lines = daemon.log()
         self.assertLess(lines.index("upgrade failed"), lines.index("configuration reloaded"))
 
