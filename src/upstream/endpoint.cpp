@@ -133,6 +133,20 @@ void EndpointState::set_active_health(bool up, std::string_view reason, TimePoin
     up ? come_back(reason, now) : pool_->availability_changed(now);
 }
 
+void EndpointState::report_check(bool passed, TimePoint begun, CheckRhythm rhythm, TimePoint now) {
+    if (probe_from_.load(std::memory_order_relaxed) == in_service) return;
+    auto change = PassiveHealth::Change::none;
+    {
+        const std::scoped_lock lock(mutex_);
+        if (passed)
+            change = passive_.check_passed(begun, rhythm, now);
+        else
+            passive_.check_failed();
+        mirror();
+    }
+    announce(change, "its checks pass", now);
+}
+
 void EndpointState::set_admin_state(AdminState state, TimePoint now) {
     const auto before = admin_.exchange(state, std::memory_order_relaxed);
     if (before == state) return;

@@ -55,7 +55,7 @@ PassiveHealth::Change PassiveHealth::success() {
 PassiveHealth::Change PassiveHealth::failure(TimePoint now) {
     if (policy_.max_fails == 0) return Change::none;
     if (out_) {
-        if (probing_ || now >= probe_from_) stay_out(now);
+        if (probing_ || now >= probe_from_) eject(now);
         return Change::none;
     }
     note_failure(now);
@@ -63,8 +63,23 @@ PassiveHealth::Change PassiveHealth::failure(TimePoint now) {
     if (failures_.size() < policy_.max_fails || now - failures_[oldest_] > policy_.fail_timeout) return Change::none;
     failures_.clear();
     oldest_ = 0;
-    stay_out(now);
+    eject(now);
     return Change::ejected;
+}
+
+PassiveHealth::Change PassiveHealth::check_passed(TimePoint begun, CheckRhythm rhythm, TimePoint now) {
+    if (!out_ || begun <= ejected_ || ++checks_passed_ < checks_needed(rhythm)) return Change::none;
+    // On trial: of the failures that eject only the last is missing.
+    for (std::uint32_t i = 1; i < policy_.max_fails; ++i) note_failure(now);
+    return readmit();
+}
+
+std::uint64_t PassiveHealth::checks_needed(CheckRhythm rhythm) const {
+    constexpr std::uint32_t most_doublings = 16;
+    const std::uint64_t rise = std::max(rhythm.rise, 1U);
+    const auto interval = std::max<std::chrono::nanoseconds>(rhythm.interval, std::chrono::milliseconds{1});
+    const auto whole_time = static_cast<std::uint64_t>(policy_.fail_timeout / interval);
+    return std::min(rise << std::min(ejections_ - 1, most_doublings), std::max(rise, whole_time));
 }
 
 bool PassiveHealth::claim_probe(TimePoint now) {
@@ -92,6 +107,14 @@ void PassiveHealth::note_failure(TimePoint now) {
     }
     failures_[oldest_] = now;
     oldest_ = (oldest_ + 1) % failures_.size();
+}
+
+void PassiveHealth::eject(TimePoint now) {
+    constexpr int remembered = 10;
+    ejections_ = ejections_ != 0 && now - ejected_ <= remembered * policy_.fail_timeout ? ejections_ + 1 : 1;
+    ejected_ = now;
+    checks_passed_ = 0;
+    stay_out(now);
 }
 
 void PassiveHealth::stay_out(TimePoint now) {

@@ -78,14 +78,14 @@ class HealthChecker::Watch : public std::enable_shared_from_this<Watch> {
             }
             if (stopped_) co_return;
             const auto now = std::chrono::steady_clock::now();
-            take(result, now);
+            take(result, begun, now);
             // Every interval from beginning to beginning, as long as checks take no longer than that.
             const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(now - begun);
             pause = std::max(check_.interval - took, std::chrono::milliseconds{0});
         }
     }
 
-    void take(const CheckResult& result, TimePoint now) {
+    void take(const CheckResult& result, TimePoint begun, TimePoint now) {
         if (!result && result.error().is_ours) return take_void(result.error().reason);
         void_before_ = false;
         (result ? counters_->success : counters_->failure).add();
@@ -94,6 +94,7 @@ class HealthChecker::Watch : public std::enable_shared_from_this<Watch> {
             endpoint_.state->set_active_health(health_.up(), result ? passed_text(check_.rise) : result.error().reason,
                                                now);
         }
+        endpoint_.state->report_check(result.has_value(), begun, {check_.rise, check_.interval}, now);
     }
     /// Neither passed nor failed. Said once, since what is short stays short for a while.
     void take_void(const std::string& reason) {

@@ -30,11 +30,17 @@ pools:
     servers: [{address: "$origin", name: trusted}, {address: "$origin", name: spare, backup: true}]
     passive_health: {fail_timeout: 1s}
     retries: {attempts: 0}
+  recovering:
+    servers: [{address: "$origin", name: recovering}]
+    health_check: {path: /health, interval: 50ms, timeout: 500ms, rise: 2, fall: 1000}
+    passive_health: {fail_timeout: 1h}
+    retries: {attempts: 0}
   operated:
     servers: [{address: "$origin", name: operated}, {address: "$origin", name: unwanted, weight: 0}]
 routes:
   - {match: {path_prefix: /checked}, pool: checked}
   - {match: {path_prefix: /trusted}, pool: trusted}
+  - {match: {path_prefix: /recovering}, pool: recovering}
   - {pool: operated}
 admin: {address: "127.0.0.1:0"}
 )";
@@ -100,6 +106,28 @@ TEST_F(ServerStatus, OfAnEjectionIsHowManyFailuresAndTheLast) {
     origin().answer(Origin::ok_answer());
     EXPECT_EQ(client.exchange(get("/trusted")).status(), 200);
     await("trusted", "available", "");
+}
+
+// Without a request that would probe it, and long before its time is over.
+TEST_F(ServerStatus, OneThatWasEjectedComesBackOnTrialWhenItsChecksPass) {
+    const auto before = daemon().log_position();
+    origin().script([](OriginConnection& connection) {
+        if (connection.receive().target() == "/health")
+            connection.send(Origin::ok_answer());
+        else
+            connection.reset();
+    });
+    Client client = connect();
+    for (int i = 0; i < 3; ++i) EXPECT_EQ(client.exchange(get("/recovering")).status(), 502);
+    daemon().await_log("server is ejected pool=recovering", before);
+    const auto readmitted = daemon().await_log("server is readmitted pool=recovering", before);
+    EXPECT_THAT(readmitted, HasSubstr("its checks pass"));
+    await("recovering", "available", "");
+
+    const auto again = daemon().log_position();
+    EXPECT_EQ(client.exchange(get("/recovering")).status(), 502);
+    daemon().await_log("server is ejected pool=recovering", again);
+    await("recovering", "available", "");
 }
 
 TEST_F(ServerStatus, OfADrainAndADownIsTheOperator) {

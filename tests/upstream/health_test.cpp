@@ -162,6 +162,60 @@ TEST_F(PassiveEjected, ResultsOfOlderRequestsChangeNothing) {
     EXPECT_EQ(health.probe_from(), start + 30s);
 }
 
+TEST_F(PassiveEjected, ChecksThatBeganAfterItReadmit) {
+    EXPECT_EQ(health.check_passed(start - 1s, {.rise = 2, .interval = 3s}, start + 1s), Change::none);
+    EXPECT_EQ(health.check_passed(start, {.rise = 2, .interval = 3s}, start + 1s), Change::none) << "not after it";
+    EXPECT_EQ(health.check_passed(start + 2s, {.rise = 2, .interval = 3s}, start + 2s), Change::none);
+    EXPECT_EQ(health.check_passed(start + 5s, {.rise = 2, .interval = 3s}, start + 5s), Change::readmitted);
+    EXPECT_FALSE(health.out());
+    EXPECT_EQ(health.check_passed(start + 8s, {.rise = 1, .interval = 3s}, start + 8s), Change::none);
+}
+
+TEST_F(PassiveEjected, ChecksMustPassInARow) {
+    EXPECT_EQ(health.check_passed(start + 1s, {.rise = 2, .interval = 3s}, start + 1s), Change::none);
+    health.check_failed();
+    EXPECT_EQ(health.check_passed(start + 4s, {.rise = 2, .interval = 3s}, start + 4s), Change::none);
+    EXPECT_EQ(health.check_passed(start + 7s, {.rise = 2, .interval = 3s}, start + 7s), Change::readmitted);
+}
+
+TEST_F(PassiveEjected, WhatChecksReadmittedIsOnTrial) {
+    ASSERT_EQ(health.check_passed(start + 1s, {.rise = 1, .interval = 3s}, start + 1s), Change::readmitted);
+    EXPECT_EQ(health.failure(start + 31s), Change::ejected);
+}
+
+TEST_F(PassiveEjected, ATrialEnds) {
+    ASSERT_EQ(health.check_passed(start + 1s, {.rise = 1, .interval = 3s}, start + 1s), Change::readmitted);
+    EXPECT_EQ(health.failure(start + 32s), Change::none);
+}
+
+/// How many passed checks it takes.
+int checks_until_back(PassiveHealth& health, TimePoint begin) {
+    int checks = 1;
+    while (health.check_passed(begin, {.rise = 2, .interval = 3s}, begin) == Change::none) ++checks;
+    return checks;
+}
+
+TEST_F(PassiveEjected, EachFurtherEjectionNeedsTwiceAsManyChecksUpToItsTimesWorth) {
+    auto now = start;
+    for (const int needed : {2, 4, 8, 10, 10}) {
+        now += 1s;
+        EXPECT_EQ(checks_until_back(health, now), needed);
+        ASSERT_EQ(health.failure(now), Change::ejected);
+    }
+}
+
+TEST_F(PassiveEjected, AFailedProbeIsAFurtherEjection) {
+    ASSERT_TRUE(health.claim_probe(start + 30s));
+    health.failure(start + 30s);
+    EXPECT_EQ(checks_until_back(health, start + 31s), 4);
+}
+
+TEST_F(PassiveEjected, AnEarlierEjectionIsForgottenAfterTenOfItsTimes) {
+    ASSERT_EQ(checks_until_back(health, start + 1s), 2);
+    for (int i = 0; i < 3; ++i) health.failure(start + 301s);
+    EXPECT_EQ(checks_until_back(health, start + 302s), 2);
+}
+
 TEST_F(PassiveEjected, IsReadmittedByThoseWhoKnowBetter) {
     EXPECT_EQ(health.readmit(), Change::readmitted);
     EXPECT_EQ(health.readmit(), Change::none);

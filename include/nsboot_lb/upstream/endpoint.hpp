@@ -82,6 +82,8 @@ class EndpointState {
 
     /// The verdict of the active checks, with its reason ("status 503", "2 checks passed").
     void set_active_health(bool up, std::string_view reason, TimePoint now);
+    /// An active check that began at `begun` has passed or not. What live traffic ejected comes back by it.
+    void report_check(bool passed, TimePoint begun, CheckRhythm rhythm, TimePoint now);
     void set_admin_state(AdminState state, TimePoint now);
     /// Replaces the configured weight; nothing goes back to it.
     void override_weight(std::optional<std::uint32_t> weight, TimePoint now);

@@ -49,8 +49,17 @@ struct PassivePolicy {
     bool operator==(const PassivePolicy&) const = default;
 };
 
+/// How often a server is checked, and how many passed checks say something.
+struct CheckRhythm {
+    std::uint32_t rise = 2;
+    std::chrono::nanoseconds interval{std::chrono::seconds{3}};
+};
+
 /// `max_fails` failures within `fail_timeout` eject for `fail_timeout`; then one request probes: its success readmits,
 /// its failure ejects for as long again. A probe that never reports is given up after `fail_timeout`.
+///
+/// Active checks that pass readmit earlier, on trial: the next failure ejects again. Checks may pass at a server that
+/// is broken, so each further ejection needs twice as many of them, up to `fail_timeout`'s worth.
 class PassiveHealth {
   public:
     enum class Change : std::uint8_t { none, ejected, readmitted };
@@ -64,8 +73,12 @@ class PassiveHealth {
     bool claim_probe(TimePoint now);
     /// The probing request ended without a verdict on the server: the next one may probe at once.
     void give_up_probe(TimePoint now);
-    /// Somebody who knows better (active checks, the operator) says that it is well.
+    /// Somebody who knows better (active checks that had it down, the operator) says that it is well.
     Change readmit();
+    /// An active check that began at `begun` has passed. `rise` of them in a row, begun after the ejection, readmit.
+    Change check_passed(TimePoint begun, CheckRhythm rhythm, TimePoint now);
+    /// One has not.
+    void check_failed() { checks_passed_ = 0; }
 
     bool out() const { return out_; }
     bool probing() const { return probing_; }
@@ -75,12 +88,17 @@ class PassiveHealth {
 
   private:
     void note_failure(TimePoint now);
+    void eject(TimePoint now);
     void stay_out(TimePoint now);
+    std::uint64_t checks_needed(CheckRhythm rhythm) const;
 
     PassivePolicy policy_;
     std::vector<TimePoint> failures_;  ///< a ring of the last max_fails failures
     std::size_t oldest_ = 0;
     TimePoint probe_from_{};
+    TimePoint ejected_{};              ///< when last
+    std::uint32_t ejections_ = 0;      ///< that followed each other within ten fail_timeout
+    std::uint32_t checks_passed_ = 0;  ///< in a row since then
     bool out_ = false;
     bool probing_ = false;
 };
