@@ -83,6 +83,7 @@ std::uint64_t RetryBudget::requests(TimePoint now) const {
 }
 
 bool RetryBudget::take(double share, TimePoint now) {
+    if (share <= 0) return false;
     const auto second = second_of(now);
     const auto allowed =
         std::max<std::uint64_t>(least_retries, static_cast<std::uint64_t>(share * static_cast<double>(requests(now))));

@@ -139,6 +139,11 @@ TEST(RetryBudget, LetsASmallPoolFailOver) {
     EXPECT_EQ(taken(budget, 0.2, start + 10s), 10);
 }
 
+TEST(RetryBudget, OfNothingIsNone) {
+    RetryBudget budget;
+    EXPECT_FALSE(budget.take(0, start));
+}
+
 TEST(RetryBudget, IsAShareOfTheRequestsInTheWindow) {
     RetryBudget budget;
     for (int i = 0; i < 10'000; ++i) budget.count_request(start + i * 1ms);

@@ -49,8 +49,8 @@ enum class Verdict : std::uint8_t {
 /// What to do next. A stale idle connection costs an exchange nothing, once.
 Verdict decide(const Attempted& attempted, const config::Retries& policy);
 
-/// Retries may add at most `budget` (a share) to the requests of the last ten seconds, and ten in any case, so that a
-/// pool with little traffic can fail over. Counting a request touches a line of this thread's own.
+/// Retries may add at most `budget` (a share; 0 forbids them) to the requests of the last ten seconds, and ten in any
+/// case else, so that a pool with little traffic can fail over. Counting a request touches a line of this thread's own.
 class RetryBudget {
   public:
     static constexpr std::uint32_t window_seconds = 10;
