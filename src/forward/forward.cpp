@@ -64,12 +64,13 @@ void count_response(Worker& worker, const Exchange& exchange, const Attempt& att
     const auto& head = worker.response_head;
     attempt.counters().requests[observe::code_class(head.status)].add();
     const auto& policy = exchange.route->pool->pool->config().retries;
-    if (holds_off(head))
-        attempt.endpoint().state->report_nothing(worker.now());
-    else if (retries_status(policy, head.status))
-        attempt.endpoint().state->report_failure(upstream::Failure::bad_status, worker.now());
+    auto& state = *attempt.endpoint().state;
+    if (!retries_status(policy, head.status))
+        state.report_success(worker.now());
+    else if (holds_off(head))
+        state.report_nothing(worker.now());
     else
-        attempt.endpoint().state->report_success(worker.now());
+        state.report_failure(upstream::Failure::bad_status, worker.now());
 }
 
 }  // namespace

@@ -108,6 +108,20 @@ TEST_F(ServerStatus, OfAnEjectionIsHowManyFailuresAndTheLast) {
     await("trusted", "available", "");
 }
 
+TEST_F(ServerStatus, OneThatLimitsTheProbingClientIsBack) {
+    origin().script([](OriginConnection& connection) {
+        connection.receive();
+        connection.reset();
+    });
+    const auto before = daemon().log_position();
+    for (int i = 0; i < 3; ++i) exchange(get("/trusted"));
+    daemon().await_log("server is ejected pool=trusted", before);
+    await("trusted", "probe_due", "3 failures, last: connection reset");
+    origin().answer("HTTP/1.1 429 Slow Down\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+    EXPECT_EQ(exchange(get("/trusted")).status(), 429);
+    await("trusted", "available", "");
+}
+
 // Without a request that would probe it, and long before its time is over.
 TEST_F(ServerStatus, OneThatWasEjectedComesBackOnTrialWhenItsChecksPass) {
     const auto before = daemon().log_position();
